@@ -1,0 +1,330 @@
+//! Value recall against the public OCSF examples: what of an expected event do we say too?
+//!
+//! The examples were made for several OCSF versions. What has since got another name or number is
+//! compared under its present one ([`RENAMED`], [`CHANGED`]); what an example plainly gets wrong
+//! is left out with the reason ([`WRONG`]).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::support;
+
+const EXAMPLES: [&str; 4] = ["AWS", "Okta", "Zeek", "Microsoft_Windows_Events"];
+/// What the acceptance asks of every connector.
+const RECALL_MIN: f64 = 0.90;
+
+/// Folder in the archives -> stream.
+const STREAMS: [(&str, &str); 9] = [
+    ("CloudTrail", "aws/cloudtrail"),
+    ("VPC Flowlogs", "aws/vpcflow"),
+    ("Route53", "aws/route53"),
+    ("WAF", "aws/waf"),
+    ("EKS", "aws/eks"),
+    ("Security Hub", "aws/securityhub"),
+    ("System Logs", "okta/system_log"),
+    ("Zeek", "zeek/log"),
+    ("Windows", "windows/event"),
+];
+
+/// Path of an older OCSF version -> path in 1.8, as infix of the full path.
+const RENAMED: [(&str, &str); 20] = [
+    ("resource.", "resources[]."),                                  // one resource -> a list, 1.3
+    ("cloud.account_uid", "cloud.account.uid"),                     // rc.2
+    ("user.account_uid", "user.account.uid"),                       // rc.2
+    ("user.account_type_id", "user.account.type_id"),               // rc.2
+    ("user.account_type", "user.account.type"),                     // rc.2
+    ("user.uuid", "user.uid"),                                      // rc.2: `uid` was the principal id
+    ("actor.session.mfa", "actor.session.is_mfa"),                  // rc.2
+    ("session.mfa", "session.is_mfa"),                              // rc.2
+    ("mfa", "is_mfa"),                                              // rc.2
+    ("http_status", "http_response.code"),                          // deprecated 1.1
+    ("location.coordinates[]", "location.[lat|long]"),              // deprecated 1.4
+    ("location.isp", "location.isp"),
+    ("answers[].type_id", "answers[].type_id"),
+    ("proxy.", "proxy_endpoint."),                                  // deprecated 1.3
+    ("finding.", "finding_info."),                                  // Security Finding -> Detection Finding
+    ("finding_info.supporting_data", "evidences[].data"),
+    ("compliance.status_detail", "compliance.status_details[]"),    // deprecated 1.4
+    ("actor.user.session_uid", "actor.session.uid"),                // rc.2
+    ("process.user.session_uid", "process.session.uid"),            // rc.2
+    ("tls.extension_list", "tls.tls_extension_list"),               // deprecated 1.1
+];
+
+/// Attribute, its value in the example, its value in OCSF 1.8.
+const CHANGED: [(&str, &str, &str); 13] = [
+    ("category_name", "Audit Activity", "Identity & Access Management"),
+    ("class_name", "Account Change", "User Management"), // 3001 is deprecated, 3007 succeeds it
+    ("class_uid", "3001", "3007"),
+    ("type_name", "Account Change: Create", "User Management: Create"),
+    ("type_uid", "300101", "300701"),
+    ("activity_id", "9", "6"), // Lock, of an account and of a user
+    ("type_name", "Account Change: Lock", "User Management: Lock"),
+    ("type_uid", "300109", "300706"),
+    ("class_uid", "3005", "6003"), // API Activity of rc.2
+    ("category_uid", "3", "6"),
+    ("category_name", "Audit Activity", "Application Activity"),
+    ("type_uid", "300502", "600302"),
+    ("class_name", "Detection Findings", "Detection Finding"),
+];
+
+/// End of the pair's name, path, and what is wrong with the example there.
+const WRONG: [(&str, &str, &str); 25] = [
+    ("", "metadata.version", "the version that the example was made for"),
+    ("", "metadata.profiles[]", "profiles follow from the attributes that are set"),
+    ("CloudTrail/Authentication", "api.request.uid", "two quotes for a missing id"),
+    ("WAF", "action", "an allowed request is said to be denied"),
+    ("WAF", "action_id", "an allowed request is said to be denied"),
+    ("WAF", "disposition", "an allowed request is said to be blocked"),
+    ("WAF", "disposition_id", "an allowed request is said to be blocked"),
+    ("VPC Flowlogs", "dst_endpoint.instance_uid", "anonymised differently in record and event"),
+    ("VPC Flowlogs", "dst_endpoint.interface_uid", "anonymised differently in record and event"),
+    ("VPC Flowlogs", "connection_info.boundary_id", "99 for a field that is not there"),
+    ("Okta/v1.3.0/System Logs/Account Change", "time", "a time that is not in the record"),
+    ("Okta/v1.3.0/System Logs/Account Change", "src_endpoint.type_id", ""),
+    ("Okta/v1.3.0/System Logs/API Activity", "src_endpoint.type", "`Mobile` for a computer"),
+    ("Okta/v1.3.0/System Logs/Authentication", "src_endpoint.type", "`Mobile` for a computer"),
+    ("Okta/v1.3.0/System Logs/Authentication", "metadata.event_code", "misspelt"),
+    ("Okta/v1.3.0/System Logs/Detection Finding", "evidences[].src_endpoint.type", "`Mobile` for a computer"),
+    ("Okta/v1.3.0/System Logs/Detection Finding", "impact", "99 is Other, not Unknown"),
+    ("Okta/v1.3.0/System Logs/Detection Finding", "impact_id", "99 is Other, not Unknown"),
+    ("Okta/v1.3.0/System Logs/Detection Finding", "severity", "a detected threat of level WARN"),
+    ("Okta/v1.3.0/System Logs/Detection Finding", "severity_id", "a detected threat of level WARN"),
+    ("Okta/v1.3.0/System Logs/Entity Management", "src_endpoint.type", "`Mobile` for a computer"),
+    ("Okta/v1.3.0/System Logs/Group Management", "src_endpoint.type", "`Mobile` for a computer"),
+    ("v1.0.0-rc.2/Route53", "activity_id", "Response; later versions say Traffic"),
+    ("v1.0.0-rc.2/Route53", "disposition_id", "No Action; later versions say Alert"),
+    ("v1.0.0-rc.2/Route53", "disposition", "No Action; later versions say Alert"),
+];
+
+#[test]
+fn examples_are_recalled() {
+    let Some(data) = support::data("ocsf-examples") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut table = Table::default();
+    for name in EXAMPLES {
+        if !support::unpack(&data.join(format!("{name}.tar.xz")), folder.path()) {
+            println!("skipped: `tar` with xz is needed to unpack {name}.tar.xz");
+            return;
+        }
+    }
+    for pair in pairs(folder.path()) {
+        table.pair(&pair);
+    }
+    println!("{}", table.text());
+    let low: Vec<String> = table.totals().into_iter().filter(|(_, found, all)| ratio(*found, *all) < RECALL_MIN).map(|(name, ..)| name).collect();
+    assert!(low.is_empty(), "recall below {RECALL_MIN} for {low:?}\n{}", table.missed);
+}
+
+struct Pair {
+    name: String,
+    connector: String,
+    stream: &'static str,
+    raw: String,
+    expected: Vec<Value>,
+}
+
+/// Every raw record that lies beside an expected event.
+fn pairs(folder: &Path) -> Vec<Pair> {
+    let mut found = Vec::new();
+    for raw in files(folder) {
+        let Some(expected) = [("raw", "ocsf"), ("event", "json")].iter().find(|(from, _)| raw.extension().is_some_and(|end| end == *from)).map(|(_, to)| raw.with_extension(to)) else { continue };
+        let (Ok(text), Ok(event)) = (fs::read_to_string(&raw), fs::read_to_string(&expected)) else { continue };
+        let name = raw.strip_prefix(folder).unwrap().to_string_lossy().replace("mappings/markdown/", "");
+        let Some((_, stream)) = STREAMS.iter().find(|(part, _)| name.contains(part)) else { continue };
+        let connector = stream.split('/').next().unwrap().to_owned();
+        found.push(Pair { name: short(&name), connector, stream, raw: text, expected: documents(&repaired(&event)) });
+    }
+    found.sort_by(|left, right| left.name.cmp(&right.name));
+    found
+}
+
+/// `AWS/v1.5.0/WAF/Samples/waf.raw` -> `AWS/v1.5.0/WAF`, but the file name where several share a folder.
+fn short(name: &str) -> String {
+    let folder = name.rsplit_once('/').map_or(name, |(folder, _)| folder);
+    folder.trim_end_matches("/samples").trim_end_matches("/Samples").to_owned()
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+/// JSON values one after the other.
+fn documents(text: &str) -> Vec<Value> {
+    serde_json::Deserializer::from_str(text).into_iter().map_while(Result::ok).collect()
+}
+
+/// Examples are written by hand: comments and commas before a closing bracket are taken away.
+fn repaired(text: &str) -> String {
+    let mut out = String::new();
+    let mut chars = text.chars().peekable();
+    let (mut quoted, mut escaped) = (false, false);
+    while let Some(c) = chars.next() {
+        if quoted {
+            quoted = escaped || c != '"';
+            escaped = !escaped && c == '\\';
+        } else if c == '/' && chars.peek() == Some(&'/') {
+            while chars.next_if(|next| *next != '\n').is_some() {}
+            continue;
+        } else if c == '"' {
+            quoted = true;
+        } else if matches!(c, '}' | ']') {
+            let kept = out.trim_end_matches(|last: char| last.is_whitespace() || last == ',').len();
+            out.truncate(kept);
+        }
+        out.push(c);
+    }
+    out
+}
+
+#[derive(Default)]
+struct Table {
+    rows: Vec<(String, String, usize, usize, bool)>,
+    missed: String,
+}
+
+impl Table {
+    fn pair(&mut self, pair: &Pair) {
+        let ours = support::map(pair.stream, None, &pair.raw);
+        let recognised = support::map("auto", None, &pair.raw);
+        let same = ours.iter().map(|event| event.get("class_uid")).eq(recognised.iter().map(|event| event.get("class_uid")));
+        let (mut found, mut all) = (0, 0);
+        for (place, expected) in pair.expected.iter().enumerate() {
+            let mut said = BTreeMap::new();
+            flatten("", ours.get(place).unwrap_or(&Value::Null), &mut said);
+            let (hit, of) = self.compare(pair, expected, &said);
+            found += hit;
+            all += of;
+        }
+        self.rows.push((pair.connector.clone(), pair.name.clone(), found, all, same));
+    }
+
+    fn compare(&mut self, pair: &Pair, expected: &Value, said: &BTreeMap<String, Vec<String>>) -> (usize, usize) {
+        let mut wanted = BTreeMap::new();
+        flatten("", expected, &mut wanted);
+        let (mut found, mut all) = (0, 0);
+        for (path, values) in &wanted {
+            if WRONG.iter().any(|(name, wrong, _)| pair.name.ends_with(name) && path == wrong) {
+                continue;
+            }
+            for value in values.iter().filter(|value| !matches!(value.as_str(), "" | "-" | "null" | "''")) {
+                all += 1;
+                if holds(said, path, value) {
+                    found += 1;
+                } else {
+                    let _ = writeln!(self.missed, "{}: {path} = {value}; ours: {:?}", pair.name, said.get(path));
+                }
+            }
+        }
+        (found, all)
+    }
+
+    fn totals(&self) -> Vec<(String, usize, usize)> {
+        let mut totals: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+        for (connector, _, found, all, _) in &self.rows {
+            let total = totals.entry(connector).or_default();
+            total.0 += found;
+            total.1 += all;
+        }
+        totals.into_iter().map(|(name, (found, all))| (name.to_owned(), found, all)).collect()
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("{:<64} {:>6} {:>6} {:>7}  auto\n", "pair", "found", "of", "recall");
+        for (_, name, found, all, same) in &self.rows {
+            let _ = writeln!(text, "{name:<64} {found:>6} {all:>6} {:>7.3}  {}", ratio(*found, *all), if *same { "same" } else { "other" });
+        }
+        for (name, found, all) in self.totals() {
+            let _ = writeln!(text, "{name:<64} {found:>6} {all:>6} {:>7.3}", ratio(found, all));
+        }
+        text
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of a test")]
+fn ratio(found: usize, all: usize) -> f64 {
+    if all == 0 { 1.0 } else { found as f64 / all as f64 }
+}
+
+/// Leaf paths, places in lists as `[]`, values as text.
+fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, Vec<String>>) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                flatten(&below, member, into);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| flatten(&format!("{path}[]"), item, into)),
+        Value::String(text) => into.entry(path.to_owned()).or_default().push(text.clone()),
+        other => into.entry(path.to_owned()).or_default().push(other.to_string()),
+    }
+}
+
+fn holds(said: &BTreeMap<String, Vec<String>>, path: &str, value: &str) -> bool {
+    // What is kept apart in an example may be mapped by us: it must be there, wherever.
+    if path.starts_with("unmapped.") {
+        return value.split(',').all(|part| said.iter().any(|(at, values)| at != "raw_data" && values.iter().any(|have| have == part || have == value || have.contains(part))));
+    }
+    names(path).iter().any(|name| said.get(name).is_some_and(|values| values.iter().any(|have| equal(name, value, have))) || data(said, name, value))
+}
+
+/// The path, and what it is called now.
+fn names(path: &str) -> Vec<String> {
+    let mut names = vec![path.to_owned()];
+    if let Some(base) = path.strip_suffix("_dt") {
+        names.push(base.to_owned());
+    }
+    for (old, new) in RENAMED {
+        if path == old || path.starts_with(old) || path.contains(&format!(".{old}")) || path.contains(&format!("].{old}")) {
+            match new.split_once("[lat|long]") {
+                Some((before, _)) => names.extend(["lat", "long"].map(|end| path.replace(old, &format!("{before}{end}")))),
+                None => names.push(path.replace(old, new)),
+            }
+        }
+    }
+    names
+}
+
+/// An attribute of type JSON is text in the examples and an object with us.
+fn data(said: &BTreeMap<String, Vec<String>>, path: &str, value: &str) -> bool {
+    let Ok(parsed @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str::<Value>(value) else { return false };
+    let mut wanted = BTreeMap::new();
+    flatten(path, &parsed, &mut wanted);
+    wanted.iter().all(|(path, values)| values.iter().all(|value| value == "null" || said.get(path).is_some_and(|have| have.contains(value))))
+}
+
+fn equal(path: &str, expected: &str, have: &str) -> bool {
+    let attribute = path.rsplit(['.', ']']).next().unwrap_or(path).trim_start_matches('.');
+    expected.eq_ignore_ascii_case(have)
+        || CHANGED.iter().any(|(name, old, new)| *name == attribute && *old == expected && *new == have)
+        || numbers(expected, have)
+        || instants(attribute, expected, have)
+}
+
+fn numbers(expected: &str, have: &str) -> bool {
+    match (expected.parse::<f64>(), have.parse::<f64>()) {
+        (Ok(expected), Ok(have)) => (expected - have).abs() <= 1e-6 * expected.abs().max(1.0),
+        _ => false,
+    }
+}
+
+/// Seconds for milliseconds, and times as text.
+fn instants(attribute: &str, expected: &str, have: &str) -> bool {
+    if !(attribute.contains("time") || attribute == "duration") {
+        return false;
+    }
+    let Ok(have) = have.parse::<i64>() else { return false };
+    if let Ok(seconds) = expected.parse::<f64>() {
+        return seconds.abs() < 1e11 && (seconds * 1000.0 - have as f64).abs() < 1000.0;
+    }
+    support::instant(expected).is_some_and(|expected| expected / 1000 == have / 1000)
+}

@@ -1,0 +1,231 @@
+// Every page in Chromium: no axe violations, no reports of the content security policy, no
+// overflow of the page, nothing asked of another host. Runs against a console that is up:
+//   WEFT_URL=http://127.0.0.1:8711 WEFT_TOKEN=… npm run e2e
+// WEFT_SHOTS=DIR keeps a picture of each page.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { chromium } from "playwright-core";
+
+const url = process.env.WEFT_URL;
+const token = process.env.WEFT_TOKEN;
+const shots = process.env.WEFT_SHOTS;
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const skip = url && token ? false : "WEFT_URL and WEFT_TOKEN are not set";
+
+const WIDTHS = { wide: { width: 1440, height: 900 }, narrow: { width: 320, height: 720 } };
+const THEMES = ["light", "dark"];
+
+/** Waits for rows, or for the page to say that there are none. */
+const settled = (page, rows, empty) =>
+  page.locator(rows).or(page.getByText(empty)).first().waitFor({ timeout: 15_000 });
+
+const PAGES = {
+  "sign-in": {
+    path: "/events",
+    signedOut: true,
+    ready: (page) => page.getByTestId("token").waitFor(),
+  },
+  events: {
+    path: "/events?range=24h&live=false",
+    ready: (page) =>
+      settled(
+        page,
+        '[role="grid"][aria-label="Events"] [role="row"][aria-rowindex="2"]',
+        "No events here",
+      ),
+  },
+  "events-live": {
+    path: "/events",
+    ready: (page) => page.getByText(/\/s live/).waitFor({ timeout: 15_000 }),
+  },
+  "events-fault": {
+    path: "/events?live=false",
+    ready: async (page) => {
+      await page.getByLabel("Filter", { exact: true }).fill("class:a AND severity_id:high");
+      await page.locator("#filter-error").waitFor();
+    },
+  },
+  event: {
+    path: "/events?range=24h&live=false",
+    ready: async (page) => {
+      const row = page.locator('[role="grid"] [role="row"][aria-rowindex="2"]');
+      await settled(page, '[role="grid"] [role="row"][aria-rowindex="2"]', "No events here");
+      if ((await row.count()) === 0) return;
+      await row.locator('[role="gridcell"]').first().click();
+      await page.getByRole("heading", { name: "OCSF", exact: true }).waitFor();
+    },
+  },
+  query: {
+    path: `/query?sql=${encodeURIComponent("SELECT time, class_name, severity_id, message FROM events ORDER BY time DESC LIMIT 200")}`,
+    ready: async (page) => {
+      await page.getByRole("button", { name: "Run", exact: true }).click();
+      await page.getByRole("grid", { name: "Result" }).waitFor({ timeout: 15_000 });
+    },
+  },
+  "query-fault": {
+    path: `/query?sql=${encodeURIComponent("SELECT * FORM events")}`,
+    ready: async (page) => {
+      await page.getByRole("button", { name: "Run", exact: true }).click();
+      await page.getByRole("alert").waitFor();
+    },
+  },
+  loop: {
+    path: "/loop",
+    ready: (page) => page.getByRole("heading", { name: "Findings and what followed" }).waitFor(),
+  },
+  sources: {
+    path: "/sources",
+    ready: (page) => page.getByRole("heading", { name: "Rejects by cause" }).waitFor(),
+  },
+  palette: {
+    path: "/loop",
+    ready: async (page) => {
+      await page.getByRole("heading", { name: "Posture" }).waitFor();
+      await page.keyboard.press("Control+k");
+      await page.getByRole("listbox").waitFor();
+      // The entrance fades in: colours are judged when it is done.
+      await page.waitForFunction(() =>
+        document.getAnimations().every((one) => one.playState !== "running"),
+      );
+      await page.waitForFunction(() => {
+        const dialog = document.querySelector('[role="dialog"]');
+        return dialog !== null && getComputedStyle(dialog).opacity === "1";
+      });
+    },
+  },
+};
+
+let browser;
+before(async () => {
+  if (skip) return;
+  const executablePath = process.env.WEFT_CHROMIUM ?? "/usr/bin/chromium";
+  browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+});
+after(() => browser?.close());
+
+const api = (path, init = {}) =>
+  fetch(new URL(path, url), {
+    ...init,
+    headers: { authorization: `Bearer ${token}`, ...init.headers },
+  });
+const reports = async () => (await (await api("/api/v1/csp-reports")).json()).count;
+
+async function signedIn(context) {
+  const response = await context.request.post(new URL("/api/v1/session", url).href, {
+    data: { token },
+  });
+  assert.equal(response.status(), 204, "the token opens a session");
+}
+
+/** Runs axe in a world of its own, where the page's policy does not reach. */
+async function violations(page) {
+  const session = await page.context().newCDPSession(page);
+  const { frameTree } = await session.send("Page.getFrameTree");
+  const { executionContextId: contextId } = await session.send("Page.createIsolatedWorld", {
+    frameId: frameTree.frame.id,
+  });
+  const evaluate = async (expression) => {
+    const answer = await session.send("Runtime.evaluate", {
+      expression,
+      contextId,
+      awaitPromise: true,
+      returnByValue: true,
+    });
+    assert.equal(answer.exceptionDetails, undefined, JSON.stringify(answer.exceptionDetails));
+    return answer.result.value;
+  };
+  await evaluate(`${axe}; undefined`);
+  return evaluate(
+    `axe.run(document).then((found) => found.violations.map((one) => one.id + ": " + one.nodes.map((node) => node.html.slice(0, 160) + " " + node.failureSummary.split("\\n").slice(1, 3).join(" ")).slice(0, 3).join(" | ")))`,
+  );
+}
+
+for (const [name, { path, ready, signedOut }] of Object.entries(PAGES)) {
+  for (const theme of THEMES) {
+    for (const [size, viewport] of Object.entries(WIDTHS)) {
+      test(`${name}, ${theme}, ${size}`, { skip }, async () => {
+        const context = await browser.newContext({
+          viewport,
+          colorScheme: theme,
+          reducedMotion: "reduce",
+        });
+        try {
+          if (!signedOut) await signedIn(context);
+          const page = await context.newPage();
+          const strange = [];
+          const faults = [];
+          page.on("request", (request) => {
+            if (!request.url().startsWith(url) && !/^(data|blob):/.test(request.url()))
+              strange.push(request.url());
+          });
+          page.on("pageerror", (error) => faults.push(String(error)));
+          const reported = await reports();
+          await page.goto(new URL(path, url).href);
+          await ready(page);
+          await page.evaluate(() => document.fonts.ready.then(() => undefined));
+          if (shots) await page.screenshot({ path: join(shots, `${name}-${theme}-${size}.png`) });
+          const [scroll, client] = await page.evaluate(() => {
+            const root = document.documentElement;
+            return [root.scrollWidth, root.clientWidth];
+          });
+          assert.ok(scroll <= client, `the page overflows: ${scroll} > ${client}`);
+          assert.deepEqual(await violations(page), [], "axe");
+          assert.deepEqual(strange, [], "requests to other hosts");
+          assert.deepEqual(faults, [], "errors of scripts");
+          assert.equal((await reports()) - reported, 0, "reports of the content security policy");
+        } finally {
+          await context.close();
+        }
+      });
+    }
+  }
+}
+
+test("keys and links", { skip }, async () => {
+  const context = await browser.newContext({ viewport: WIDTHS.wide });
+  try {
+    await signedIn(context);
+    const page = await context.newPage();
+    await page.goto(new URL("/events?range=24h&live=false", url).href);
+    await settled(page, '[role="grid"] [role="row"][aria-rowindex="2"]', "No events here");
+    if ((await page.locator('[role="row"][aria-rowindex="3"]').count()) === 0) return;
+    await page.keyboard.press("/");
+    assert.equal(
+      await page.evaluate(() => document.activeElement?.getAttribute("aria-label")),
+      "Filter",
+    );
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("j");
+    await page.keyboard.press("j");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/uid=/);
+    await page.getByRole("heading", { name: "OCSF", exact: true }).waitFor();
+    const shared = page.url();
+    await page.keyboard.press("Escape");
+    await page.waitForURL((now) => !now.search.includes("uid="));
+    await page.goto(shared);
+    await page.getByRole("heading", { name: "OCSF", exact: true }).waitFor();
+    await page
+      .locator('section[aria-label="Event"] button[title*="show events with it"]')
+      .first()
+      .click();
+    await page.waitForURL(/q=/);
+    await page.locator('[aria-label="Terms of the filter"] li').first().waitFor();
+    const plot = await page.locator(".u-over").boundingBox();
+    await page.mouse.move(plot.x + plot.width * 0.4, plot.y + 20);
+    await page.mouse.down();
+    await page.mouse.move(plot.x + plot.width * 0.95, plot.y + 30, { steps: 8 });
+    await page.mouse.up();
+    await page.waitForURL(/from=\d+&to=\d+|to=\d+.*from=\d+|from=\d+.*to=\d+/);
+    await page.keyboard.press("Control+k");
+    await page.getByRole("listbox").waitFor();
+    await page.keyboard.type("sources");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/\/sources/);
+  } finally {
+    await context.close();
+  }
+});

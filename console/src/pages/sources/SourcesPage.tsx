@@ -1,0 +1,206 @@
+import { useQuery } from "@tanstack/react-query";
+import { get } from "../../api/client";
+import type { RejectGroup, SourceHealth, SourceState } from "../../api/types";
+import { bytes, count, rate } from "../../lib/format";
+import { span, stamp } from "../../lib/time";
+import { Prose } from "../../parts/Prose";
+import { Empty, Failure, Loading } from "../../parts/States";
+import css from "./SourcesPage.module.css";
+
+const REFRESH_MS = 2_000;
+const HEALTH: Record<SourceHealth, string> = {
+  running: "Running",
+  idle: "Idle",
+  waiting: "Waiting",
+  failed: "Failed",
+};
+
+export function SourcesPage() {
+  const sources = useQuery({
+    queryKey: ["sources"],
+    queryFn: () => get<SourceState[]>("/api/v1/sources"),
+    refetchInterval: REFRESH_MS,
+  });
+  const rejects = useQuery({
+    queryKey: ["rejects"],
+    queryFn: () => get<RejectGroup[]>("/api/v1/rejects"),
+    refetchInterval: REFRESH_MS,
+  });
+  if (sources.isPending) return <Loading what="sources" />;
+  if (sources.isError)
+    return <Failure error={sources.error} retry={() => void sources.refetch()} />;
+  return (
+    <div className={css.page} tabIndex={0} role="region" aria-label="Sources and rejects">
+      <div className={css.inner}>
+        <Totals sources={sources.data} />
+        <SourceTable sources={sources.data} />
+        <h2 className={css.heading}>Rejects by cause</h2>
+        {rejects.isPending ? (
+          <Loading what="rejects" />
+        ) : rejects.isError ? (
+          <Failure error={rejects.error} retry={() => void rejects.refetch()} />
+        ) : (
+          <RejectTable rejects={rejects.data} />
+        )}
+      </div>
+    </div>
+  );
+}
+
+function Totals({ sources }: { sources: SourceState[] }) {
+  const sum = (of: (source: SourceState) => number) =>
+    sources.reduce((total, source) => total + of(source), 0);
+  const read = sum((source) => source.read);
+  const rejected = sum((source) => source.rejected);
+  const facts: [string, string][] = [
+    [`${rate(sum((source) => source.records_per_second))}/s`, "records"],
+    [`${bytes(sum((source) => source.bytes_per_second))}/s`, "raw"],
+    [count(read), "read since the start"],
+    [
+      read === 0 ? "–" : `${((100 * rejected) / read).toFixed(rejected === 0 ? 0 : 3)} %`,
+      "rejected",
+    ],
+  ];
+  return (
+    <header className={css.totals}>
+      <h1>Sources</h1>
+      <dl>
+        {facts.map(([value, name]) => (
+          <div key={name}>
+            <dd>{value}</dd>
+            <dt>{name}</dt>
+          </div>
+        ))}
+      </dl>
+    </header>
+  );
+}
+
+function SourceTable({ sources }: { sources: SourceState[] }) {
+  if (sources.length === 0) {
+    return (
+      <Empty title="No source yet">
+        Send records over HTTP or syslog, or name a folder in the configuration.
+      </Empty>
+    );
+  }
+  const now = Date.now();
+  return (
+    <div className={css.scroll} tabIndex={0} role="region" aria-label="Sources">
+      <table className={css.table}>
+        <thead>
+          <tr>
+            <th scope="col">Source</th>
+            <th scope="col">State</th>
+            <th scope="col" className={css.right}>
+              Records/s
+            </th>
+            <th scope="col">Recent</th>
+            <th scope="col" className={css.right}>
+              Raw/s
+            </th>
+            <th scope="col" className={css.right}>
+              Read
+            </th>
+            <th scope="col" className={css.right}>
+              Mapped
+            </th>
+            <th scope="col" className={css.right}>
+              Rejected
+            </th>
+            <th scope="col" className={css.right}>
+              Last
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {sources.map((source) => (
+            <tr key={`${source.source} ${source.stream}`}>
+              <th scope="row">
+                {source.source}
+                <span className={css.stream}>{source.stream}</span>
+              </th>
+              <td>
+                <span className={css.health} data-health={source.health}>
+                  {HEALTH[source.health]}
+                </span>
+                {source.reason ? (
+                  <span className={css.reason}>
+                    <Prose text={source.reason} />
+                  </span>
+                ) : null}
+              </td>
+              <td className={css.right}>{rate(source.records_per_second)}</td>
+              <td>
+                <Curve values={source.recent} />
+              </td>
+              <td className={css.right}>{bytes(source.bytes_per_second)}</td>
+              <td className={css.right}>{count(source.read)}</td>
+              <td className={css.right}>{count(source.mapped)}</td>
+              <td className={css.right} data-some={source.rejected > 0}>
+                {count(source.rejected)}
+              </td>
+              <td className={css.right}>
+                {source.last_ms === null ? "never" : `${span(now - source.last_ms)} ago`}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** A small curve; the figures beside it say the same in words. */
+function Curve({ values }: { values: number[] }) {
+  if (values.length < 2) return null;
+  const most = Math.max(...values, 0.001);
+  const points = values.map(
+    (value, at) =>
+      `${((at / (values.length - 1)) * 96).toFixed(1)},${(20 - (value / most) * 18).toFixed(1)}`,
+  );
+  return (
+    <svg className={css.curve} width="96" height="22" viewBox="0 0 96 22" aria-hidden="true">
+      <polyline points={points.join(" ")} />
+    </svg>
+  );
+}
+
+function RejectTable({ rejects }: { rejects: RejectGroup[] }) {
+  if (rejects.length === 0)
+    return <Empty title="No rejects">Every raw record became an event.</Empty>;
+  return (
+    <div className={css.scroll} tabIndex={0} role="region" aria-label="Rejects">
+      <table className={css.table}>
+        <thead>
+          <tr>
+            <th scope="col">Stream</th>
+            <th scope="col">Cause</th>
+            <th scope="col" className={css.right}>
+              Count
+            </th>
+            <th scope="col" className={css.right}>
+              Last
+            </th>
+            <th scope="col">Example</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rejects.map((group) => (
+            <tr key={`${group.stream} ${group.cause}`}>
+              <th scope="row">{group.stream}</th>
+              <td className={css.cause}>
+                <Prose text={group.cause} />
+              </td>
+              <td className={css.right}>{count(group.count)}</td>
+              <td className={css.right}>{stamp(group.last_ms).slice(5)}</td>
+              <td className={css.example} title={group.example}>
+                {group.example}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,16 @@
+//! Layer 1, analytics: rules over event batches, findings out.
+//!
+//! [`sigma`] reads Sigma rules and says what is wrong with them, line by line; [`engine`] runs
+//! the compiled rules over Arrow columns and keeps correlations and first-seen memories on event
+//! time. Batches and time go in, [`Finding`](weft_model::Finding)s come out; what has to survive
+//! a restart is one serialisable [`State`].
+//!
+//! What this crate deliberately does not know: any vendor (logsources of a product are mapped by
+//! a file in its connector's folder), files and folders (rules arrive as text), the clock, the
+//! lake, and what is done about a finding.
+
+pub mod engine;
+pub mod sigma;
+
+pub use engine::{Engine, Pressure, RuleFault, RuleFile, State, compile};
+pub use sigma::fields::FieldMap;

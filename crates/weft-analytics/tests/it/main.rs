@@ -1,0 +1,8 @@
+//! Rules of the project against events, and the engine against a naive evaluator.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::print_stdout, missing_docs)]
+
+mod content;
+mod events;
+mod load;
+mod naive;
+mod public_rules;

@@ -1,0 +1,99 @@
+//! The engine finds what a row-by-row evaluator of the same rules finds.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use weft_analytics::sigma::condition::Condition;
+use weft_analytics::sigma::detection::{Detection, Matcher};
+use weft_analytics::sigma::pattern::Test;
+use weft_analytics::sigma::rule::{self, Body};
+use weft_analytics::{FieldMap, RuleFile, compile};
+use weft_model::Detector as _;
+
+use crate::events::batch;
+
+const KIND: &str = "[[kind]]\nname = 'k'\ncategory = 'k'\nclass = [1]\nfields = { Both = ['a', 'o.b'] }\n";
+
+fn values(event: &Value, field: &str) -> Vec<String> {
+    let paths: &[&str] = if field == "Both" { &["/a", "/o/b"] } else { &[&format!("/{}", field.replace('.', "/")) as &str] };
+    let found = paths.iter().filter_map(|path| event.pointer(path).or_else(|| event.pointer(&format!("/unmapped{path}"))));
+    found.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect()
+}
+
+fn test(event: &Value, field: &str, test: &Test) -> bool {
+    let mut values = values(event, field).into_iter();
+    let fold = |text: &str, cased: bool| if cased { text.to_owned() } else { text.to_lowercase() };
+    match test {
+        Test::Literal { place, text, cased } => values.any(|value| place.holds(&fold(&value, *cased), text)),
+        Test::Regex(source) => values.any(|value| regex::Regex::new(source).unwrap().is_match(&value)),
+        Test::Cidr(network) => values.any(|value| network.holds(&value)),
+        Test::Compare(order, bound) => values.any(|value| value.parse().is_ok_and(|value| order.holds(value, f64::from_bits(*bound)))),
+        Test::Present => values.next().is_some(),
+        Test::Absent => values.next().is_none(),
+        Test::Field { place, other, cased } => values.any(|value| self::values(event, other).iter().any(|other| place.holds(&fold(&value, *cased), &fold(other, *cased)))),
+    }
+}
+
+fn matcher(event: &Value, asked: &Matcher) -> bool {
+    match asked {
+        Matcher::All(parts) => parts.iter().all(|part| matcher(event, part)),
+        Matcher::Any(parts) => parts.iter().any(|part| matcher(event, part)),
+        Matcher::Field { field, test: asked, .. } => test(event, field, asked),
+    }
+}
+
+fn holds(event: &Value, detection: &Detection, asked: &Condition) -> bool {
+    match asked {
+        Condition::Selection(index) => matcher(event, &detection.selections[*index].matcher),
+        Condition::And(parts) => parts.iter().all(|part| holds(event, detection, part)),
+        Condition::Or(parts) => parts.iter().any(|part| holds(event, detection, part)),
+        Condition::Not(part) => !holds(event, detection, part),
+    }
+}
+
+fn event() -> impl Strategy<Value = Value> {
+    let text = "[abAB*.\\\\-]{0,4}|10\\.0\\.0\\.[0-9]|[0-9]{1,2}|İx";
+    let text = move || proptest::option::of(text);
+    (text(), text(), proptest::option::of(0i64..12), text()).prop_map(|(a, b, n, u)| {
+        let mut event = json!({});
+        a.into_iter().for_each(|a| event["a"] = a.into());
+        b.into_iter().for_each(|b| event["o"] = json!({"b": b}));
+        n.into_iter().for_each(|n| event["n"] = n.into());
+        u.into_iter().for_each(|u| event["unmapped"] = json!({"u": {"x": u}}));
+        event
+    })
+}
+
+fn rule_text() -> impl Strategy<Value = String> {
+    let key = prop::sample::select(vec![
+        "a", "o.b", "Both", "u.x", "a|contains", "Both|startswith", "o.b|endswith", "a|contains|cased", "a|cased", "u.x|re", "o.b|re|i", "Both|contains|all", "a|contains|windash",
+    ]);
+    let value = prop_oneof!["'[abAB*.\\\\?-]{1,3}'", Just("null".to_owned()), Just("['a', 'b*']".to_owned())];
+    let safe = |key: &str, value: String| if key.contains("|re") { "'^[ab]+.?$'".to_owned() } else { value };
+    let plain = (key, value).prop_map(move |(key, value)| format!("{key}: {}", safe(key, value)));
+    let other = prop::sample::select(vec!["a|exists: true", "o.b|exists: false", "a|cidr: 10.0.0.0/29", "n|gte: 5", "n|lt: 3", "n: 7", "a|fieldref: o.b", "o.b|fieldref|contains: u.x"]).prop_map(str::to_owned);
+    let line = prop_oneof![3 => plain, 1 => other];
+    let condition = prop::sample::select(vec!["s1", "s1 and s2", "s1 or not s2", "not (s1 or s2)", "1 of s*", "all of them", "not 1 of them"]);
+    (line.clone(), line, condition).prop_map(|(one, two, condition)| format!("title: t\nlogsource: {{category: k}}\ndetection:\n  s1:\n    {one}\n  s2:\n    - {two}\n    - n: 11\n  condition: {condition}\n"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_engine_agrees_with_a_naive_evaluator(texts in prop::collection::vec(rule_text(), 1..4), mut events in prop::collection::vec(event(), 1..12)) {
+        events.iter_mut().enumerate().for_each(|(at, event)| { event["time"] = json!(at); event["metadata"] = json!({"uid": at.to_string()}); });
+        let files: Vec<RuleFile> = texts.iter().enumerate().map(|(at, text)| RuleFile { name: at.to_string(), text: text.replace("title: t", &format!("title: t{at}")) }).collect();
+        let (mut engine, faults) = compile(&files, &FieldMap::parse(KIND).unwrap());
+        prop_assert!(faults.is_empty(), "{:?}\n{}", faults, texts.join("\n"));
+        let mut found: Vec<(String, String)> = engine.observe(&batch(1, &events)).into_iter().map(|finding| (finding.title, finding.evidence[0].uid.clone())).collect();
+        let mut expected = Vec::new();
+        for file in &files {
+            let (rules, _) = rule::parse(&file.text);
+            let Body::Detection { detection, .. } = &rules[0].body else { unreachable!() };
+            expected.extend(events.iter().enumerate().filter(|(_, event)| holds(event, detection, &detection.condition)).map(|(at, _)| (rules[0].title.clone(), at.to_string())));
+        }
+        found.sort();
+        expected.sort();
+        prop_assert_eq!(found, expected, "{}\n{:?}", texts.join("\n"), events);
+    }
+}

@@ -1,0 +1,17 @@
+//! Mapping at work: values, code, columns, and the loop over records.
+
+pub mod classes;
+pub mod code;
+pub mod columns;
+pub mod convert;
+pub mod dispatch;
+mod event;
+pub mod func;
+mod passthrough;
+pub mod program;
+mod run;
+pub mod staged;
+pub mod time;
+pub mod value;
+
+pub use run::{Mapper, RECORD_BYTES_MAX, Scratch};

@@ -1,0 +1,246 @@
+//! The lake of one process: log, tail and tables as one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use tokio::sync::Mutex;
+use url::Url;
+use weft_model::{Mapped, Position, RawBatch, SourceId};
+
+use crate::commit::{Committed, Failpoint, Writer};
+use crate::error::{LakeError, PublishError};
+use crate::log::{Appended, Log, LogError, LogOptions, Logged, Recovery};
+use crate::query::{Engine, EngineOptions, Query, QueryOptions};
+use crate::table::delta::Table;
+use crate::table::store::Root;
+use crate::tail::{Tail, View, rows_of};
+
+/// Where the lake is and how much it may use.
+#[derive(Clone)]
+pub struct LakeOptions {
+    /// Root of the tables: `file:///…`, or what the storage features add (`s3://…`).
+    pub root: Url,
+    /// Settings of the object store, by the names that it uses itself.
+    pub storage: HashMap<String, String>,
+    /// Directory of the log; always on a local disk.
+    pub log_dir: PathBuf,
+    /// Bounds of the log.
+    pub log: LogOptions,
+    /// Bounds of all queries together.
+    pub engine: EngineOptions,
+    #[doc(hidden)]
+    pub failpoint: Option<Failpoint>,
+}
+
+impl LakeOptions {
+    /// The usual layout under one directory: `lake/` for the tables, `log/` for the log,
+    /// `spill/` for queries that need more than memory.
+    ///
+    /// # Errors
+    /// [`LakeError::Store`] when the directory cannot be named by a URL.
+    pub fn in_dir(dir: &Path) -> Result<Self, LakeError> {
+        let engine = EngineOptions { spill_dir: Some(dir.join("spill")), ..EngineOptions::default() };
+        Ok(Self { root: dir_url(&dir.join("lake"))?, storage: HashMap::new(), log_dir: dir.join("log"), log: LogOptions::default(), engine, failpoint: None })
+    }
+}
+
+/// The URL of a directory of this machine.
+///
+/// # Errors
+/// [`LakeError::Store`] when the path cannot be made absolute.
+pub fn dir_url(dir: &Path) -> Result<Url, LakeError> {
+    let absolute = std::path::absolute(dir).map_err(|error| LakeError::of_io(&dir.display().to_string(), &error))?;
+    Url::from_directory_path(&absolute)
+        .map_err(|()| LakeError::Store { path: absolute.display().to_string(), message: "it is not a path of this machine".to_owned() })
+}
+
+/// A table as it is now.
+#[derive(Debug, Clone)]
+pub struct TableInfo {
+    /// Its name, that of an OCSF class or `rejects`.
+    pub name: String,
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// Data files.
+    pub files: usize,
+    /// Rows in files.
+    pub rows: u64,
+    /// Rows that are not in a file yet.
+    pub tail_rows: u64,
+    /// Bytes of the files.
+    pub bytes: u64,
+}
+
+/// The lake of the one process that writes; clones share it.
+#[derive(Clone)]
+pub struct Lake(Arc<Inner>);
+
+struct Inner {
+    log: Log,
+    tail: Tail,
+    writer: Mutex<Writer>,
+    engine: Engine,
+}
+
+impl Lake {
+    /// Opens or creates the lake, finishes or undoes a commit that a crash cut off, and finds the
+    /// frames that are not in the tables yet: map and publish each of [`Recovery::logged`].
+    ///
+    /// # Errors
+    /// [`LogError::Locked`] when another process writes; else what cannot be read.
+    pub async fn open(options: LakeOptions) -> Result<(Self, Recovery), LakeError> {
+        let root = Root::open(&options.root, &options.storage)?;
+        let (dir, log_options) = (options.log_dir.clone(), options.log.clone());
+        let opened = tokio::task::spawn_blocking(move || Log::open(&dir, log_options)).await;
+        let (log, recovery) = opened.map_err(|error| LogError::Failed { message: error.to_string() })??;
+        let engine = Engine::new(Arc::clone(&root.store), &options.engine)?;
+        let mut writer = Writer::new(root, log.clone(), options.failpoint);
+        let tail = Tail::default();
+        writer.recover(&tail).await?;
+        Ok((Self(Arc::new(Inner { log, tail, writer: Mutex::new(writer), engine })), recovery))
+    }
+
+    /// Makes a batch durable; see [`Log::append`].
+    ///
+    /// # Errors
+    /// [`LogError`]; then no record of this batch is kept.
+    pub async fn append(&self, batch: RawBatch, dedupe: bool) -> Result<Appended, LogError> {
+        self.0.log.append(batch, dedupe).await
+    }
+
+    /// The log, for callers on threads of their own.
+    pub fn log(&self) -> &Log {
+        &self.0.log
+    }
+
+    /// Makes the events and rejects of a frame visible to queries, all at once.
+    ///
+    /// # Errors
+    /// [`PublishError`] gives everything back when a column does not fit its table.
+    pub fn publish(&self, logged: Logged, mapped: Mapped) -> Result<(), PublishError> {
+        let published = rows_of(&mapped, logged.batch().received).and_then(|rows| self.0.tail.publish(logged.seq(), rows));
+        match published {
+            Ok(()) => {
+                logged.published();
+                Ok(())
+            }
+            Err((table, conflict)) => Err(PublishError { table, conflict, logged: Box::new(logged), mapped: Box::new(mapped) }),
+        }
+    }
+
+    /// Frames that are durable but that nobody holds: map and publish them before a commit, else
+    /// they hold it up.
+    pub fn unpublished(&self) -> Vec<Logged> {
+        self.0.log.unpublished()
+    }
+
+    /// Bytes of published events that wait for a commit: commit when they are too many, and let
+    /// sources wait meanwhile.
+    pub fn tail_bytes(&self) -> usize {
+        self.0.tail.bytes()
+    }
+
+    /// How far each source is durable: where to go on reading after a start.
+    pub fn positions(&self) -> BTreeMap<SourceId, Position> {
+        self.0.log.positions()
+    }
+
+    /// Moves what is published into the tables, up to the first frame that is not published.
+    ///
+    /// # Errors
+    /// [`LakeError`]; then everything stays visible and durable, and the next commit goes on
+    /// where this one stopped.
+    pub async fn commit(&self) -> Result<Committed, LakeError> {
+        self.0.writer.lock().await.commit(&self.0.tail).await
+    }
+
+    /// What exists now.
+    pub fn tables(&self) -> Vec<TableInfo> {
+        infos(&self.0.tail.view())
+    }
+
+    /// A query session over everything that is visible at the moment of each query.
+    pub fn session(&self, options: QueryOptions) -> Query {
+        let lake = Arc::clone(&self.0);
+        Query::new(self.0.engine.clone(), Arc::new(move || lake.tail.view()), options)
+    }
+}
+
+fn infos(view: &View) -> Vec<TableInfo> {
+    let info = |(name, table): (&String, &crate::tail::TableView)| TableInfo {
+        name: name.clone(),
+        schema: Arc::clone(&table.schema),
+        files: table.files.len(),
+        rows: table.files.iter().map(|file| file.rows).sum(),
+        tail_rows: table.tail.iter().map(|rows| rows.num_rows() as u64).sum(),
+        bytes: table.files.iter().map(|file| file.size).sum(),
+    };
+    view.iter().map(info).collect()
+}
+
+/// The tables for a process that only reads, while another may write.
+///
+/// It sees what is committed. What the log holds beyond that can be read by [`crate::log::read`],
+/// mapped, and given to [`Reader::show`].
+pub struct Reader {
+    root: Root,
+    tables: Mutex<BTreeMap<String, Table>>,
+    tail: Arc<Tail>,
+    engine: Engine,
+}
+
+impl Reader {
+    /// Opens the tables under `options.root`; the log directory is not touched.
+    ///
+    /// # Errors
+    /// [`LakeError`] when they cannot be read.
+    pub async fn open(options: &LakeOptions) -> Result<Self, LakeError> {
+        let root = Root::open(&options.root, &options.storage)?;
+        let engine = Engine::new(Arc::clone(&root.store), &options.engine)?;
+        let reader = Self { root, tables: Mutex::default(), tail: Arc::default(), engine };
+        reader.refresh().await?;
+        Ok(reader)
+    }
+
+    /// Looks for what was committed meanwhile.
+    ///
+    /// # Errors
+    /// [`LakeError`] when a table cannot be read; the others are then as they were.
+    pub async fn refresh(&self) -> Result<(), LakeError> {
+        let mut tables = self.tables.lock().await;
+        for name in self.root.tables().await? {
+            let mut table = match tables.remove(&name) {
+                Some(table) => table,
+                None => Table::new(&self.root, &name)?,
+            };
+            table.refresh().await?;
+            if let Some(schema) = table.schema() {
+                self.tail.set_table(&name, schema, table.files());
+            }
+            tables.insert(name, table);
+        }
+        Ok(())
+    }
+
+    /// Shows the events of a frame that is not committed, in this process alone.
+    ///
+    /// # Errors
+    /// The table and the conflict, as text, when they do not fit.
+    pub fn show(&self, seq: crate::log::Seq, received: weft_model::Timestamp, mapped: &Mapped) -> Result<(), LakeError> {
+        let shown = rows_of(mapped, received).and_then(|rows| self.tail.publish(seq, rows));
+        shown.map_err(|(table, conflict)| LakeError::Encode { table, message: conflict.to_string() })
+    }
+
+    /// What exists now.
+    pub fn tables(&self) -> Vec<TableInfo> {
+        infos(&self.tail.view())
+    }
+
+    /// A query session over what was there at the last refresh.
+    pub fn session(&self, options: QueryOptions) -> Query {
+        let tail = Arc::clone(&self.tail);
+        Query::new(self.engine.clone(), Arc::new(move || tail.view()), options)
+    }
+}

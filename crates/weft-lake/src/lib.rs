@@ -1,0 +1,33 @@
+//! The lake: a durable log of raw records, open tables of OCSF events, SQL over both.
+//!
+//! ```text
+//! append ──> log (synced) ──> acknowledged
+//!             │ map (the caller)
+//!          publish ──> tail (in memory, visible)
+//!             │ commit
+//!          tables (Delta, Parquet) ──> log truncated
+//! ```
+//! A query sees tables and tail as of one moment. Everything between `append` and `commit` can be
+//! made again from the log, so a crash at any point neither loses nor doubles an event.
+//!
+//! What this crate deliberately does not know: how a record becomes an event (the caller maps),
+//! any vendor, rules, HTTP, and the clock (the caller says when to commit). It is the only crate
+//! that names DataFusion, Delta and Parquet; the table format is behind one private module.
+
+mod commit;
+mod error;
+mod lake;
+pub mod log;
+pub mod query;
+mod table;
+mod tail;
+
+pub use commit::Committed;
+#[doc(hidden)]
+pub use commit::{Failpoint, Step};
+pub use error::{LakeError, PublishError};
+pub use lake::{Lake, LakeOptions, Reader, TableInfo, dir_url};
+pub use log::{Appended, Log, LogError, LogOptions, Logged, Recovery, Seq};
+pub use query::{EngineOptions, Query, QueryError, QueryOptions, QueryResult, Rows, Truncated};
+pub use table::schema::Conflict;
+pub use table::{REJECTS, table_name};

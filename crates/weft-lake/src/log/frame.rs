@@ -1,0 +1,174 @@
+//! One raw batch as bytes.
+//!
+//! ```text
+//! frame   = magic u32 | length u32 | checksum u32 | payload
+//! payload = seq u64 | flags u8 | received i64 | source | stream | context | position
+//!           | count u32 | (id u128 | length u32)* | bytes of all records
+//! text    = length u32 | UTF-8
+//! ```
+//! Little endian. The checksum covers length and payload and starts from the key of the log:
+//! a record that contains a frame of another log, or one that somebody made up, is not taken for
+//! a frame when the reader looks for the next good one after a damaged one.
+
+use bytes::Bytes;
+use weft_model::{Context, Position, RawBatch, RawRecord, RecordId, SourceId, StreamId, Timestamp};
+
+/// Number of a frame; grows by one, has holes only where frames were damaged.
+pub type Seq = u64;
+
+const MAGIC: [u8; 4] = *b"wFr1";
+const HEAD: usize = 12;
+/// Flag: the ids of this frame take part in deduplication.
+const DEDUPE: u8 = 1;
+/// Longest payload; keeps a damaged length from being believed.
+pub const FRAME_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// A frame that was read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// Its number.
+    pub seq: Seq,
+    /// Whether its ids take part in deduplication.
+    pub dedupe: bool,
+    /// What it holds.
+    pub batch: RawBatch,
+}
+
+/// What stands at an offset of a segment.
+pub(super) enum Next {
+    /// A good frame and the offset behind it.
+    Frame(Box<Frame>, usize),
+    /// The end.
+    End,
+    /// Something that is not a good frame.
+    Damaged,
+}
+
+/// Appends `batch` as a frame; none (and nothing appended) when it is longer than a frame may be.
+pub(super) fn encode(out: &mut Vec<u8>, key: u32, seq: Seq, dedupe: bool, batch: &RawBatch) -> Option<()> {
+    let start = out.len();
+    let context = serde_json::to_vec(&batch.context).unwrap_or_default();
+    let length = payload_length(batch, context.len());
+    if length > FRAME_BYTES_MAX {
+        return None;
+    }
+    out.reserve(HEAD + length);
+    out.extend_from_slice(&MAGIC);
+    out.extend_from_slice(&u32::try_from(length).ok()?.to_le_bytes());
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&seq.to_le_bytes());
+    out.push(if dedupe { DEDUPE } else { 0 });
+    out.extend_from_slice(&batch.received.0.to_le_bytes());
+    for text in [batch.source.0.as_bytes(), batch.stream.0.as_bytes(), &context, batch.next.0.as_bytes()] {
+        put_length(out, text.len());
+        out.extend_from_slice(text);
+    }
+    put_length(out, batch.records.len());
+    for record in &batch.records {
+        out.extend_from_slice(&record.id.0.to_le_bytes());
+        put_length(out, record.bytes.len());
+    }
+    for record in &batch.records {
+        out.extend_from_slice(&record.bytes);
+    }
+    let (head, payload) = out.split_at_mut_checked(start + HEAD)?;
+    let sum = checksum(key, u32::try_from(length).ok()?, payload);
+    head.last_chunk_mut::<4>()?.copy_from_slice(&sum.to_le_bytes());
+    Some(())
+}
+
+/// Length of the payload, so that buffers are sized and limits checked before anything is copied.
+pub(super) fn payload_length(batch: &RawBatch, context: usize) -> usize {
+    let records: usize = batch.records.iter().map(|record| 20 + record.bytes.len()).sum();
+    8 + 1 + 8 + 16 + batch.source.0.len() + batch.stream.0.len() + context + batch.next.0.len() + 4 + records
+}
+
+/// Reads what stands at `offset`; the records share the memory of `segment`.
+pub(super) fn decode(segment: &Bytes, offset: usize, key: u32) -> Next {
+    let rest = segment.get(offset..).unwrap_or_default();
+    if rest.is_empty() {
+        return Next::End;
+    }
+    match payload(rest, key).and_then(|length| Some((length, parse(segment, offset + HEAD, length)?))) {
+        Some((length, frame)) => Next::Frame(Box::new(frame), offset + HEAD + length),
+        None => Next::Damaged,
+    }
+}
+
+/// Offset of the next good frame after a damaged place.
+pub(super) fn resync(segment: &Bytes, from: usize, key: u32) -> Option<usize> {
+    let mut offset = from;
+    loop {
+        let rest = segment.get(offset..)?;
+        offset += rest.windows(MAGIC.len()).position(|window| window == MAGIC)?;
+        if payload(segment.get(offset..)?, key).is_some() {
+            return Some(offset);
+        }
+        offset += 1;
+    }
+}
+
+/// Length of the payload when head and checksum are right.
+fn payload(rest: &[u8], key: u32) -> Option<usize> {
+    let (head, rest) = rest.split_first_chunk::<HEAD>()?;
+    let [m0, m1, m2, m3, l0, l1, l2, l3, c0, c1, c2, c3] = *head;
+    let length = u32::from_le_bytes([l0, l1, l2, l3]);
+    let payload = rest.get(..usize::try_from(length).ok()?)?;
+    let good = [m0, m1, m2, m3] == MAGIC && checksum(key, length, payload) == u32::from_le_bytes([c0, c1, c2, c3]);
+    good.then_some(payload.len())
+}
+
+fn checksum(key: u32, length: u32, payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(key);
+    hasher.update(&length.to_le_bytes());
+    hasher.update(payload);
+    hasher.finalize()
+}
+
+fn put_length(out: &mut Vec<u8>, length: usize) {
+    // INVARIANT: lengths are below FRAME_BYTES_MAX, checked before.
+    out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+}
+
+fn parse(segment: &Bytes, at: usize, length: usize) -> Option<Frame> {
+    let mut reader = Reader { rest: segment.slice(at..at.checked_add(length)?) };
+    let seq = u64::from_le_bytes(reader.array()?);
+    let [flags] = reader.array()?;
+    let received = Timestamp(i64::from_le_bytes(reader.array()?));
+    let source = SourceId::from(reader.text()?.as_str());
+    let stream = StreamId::from(reader.text()?.as_str());
+    let context: Context = serde_json::from_str(&reader.text()?).ok()?;
+    let next = Position(reader.text()?);
+    let count = reader.length()?;
+    // A record takes at least 20 bytes: a made-up count cannot make us reserve more than is there.
+    let mut sizes = Vec::with_capacity(count.min(length / 20));
+    for _ in 0..count {
+        sizes.push((RecordId(u128::from_le_bytes(reader.array()?)), reader.length()?));
+    }
+    let records = sizes.into_iter().map(|(id, size)| Some(RawRecord { id, bytes: reader.take(size)? })).collect::<Option<Vec<_>>>()?;
+    let batch = RawBatch { source, stream, context, next, received, records };
+    reader.rest.is_empty().then_some(Frame { seq, dedupe: flags & DEDUPE != 0, batch })
+}
+
+struct Reader {
+    rest: Bytes,
+}
+
+impl Reader {
+    fn take(&mut self, length: usize) -> Option<Bytes> {
+        (length <= self.rest.len()).then(|| self.rest.split_to(length))
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.as_ref().try_into().ok()
+    }
+
+    fn length(&mut self) -> Option<usize> {
+        usize::try_from(u32::from_le_bytes(self.array()?)).ok()
+    }
+
+    fn text(&mut self) -> Option<String> {
+        let length = self.length()?;
+        String::from_utf8(self.take(length)?.to_vec()).ok()
+    }
+}

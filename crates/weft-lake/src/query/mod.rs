@@ -1,0 +1,283 @@
+//! SQL over tables and tail, within a budget.
+
+mod functions;
+mod provider;
+mod prune;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use arrow::util::pretty::pretty_format_batches;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::context::{SQLOptions, SessionContext};
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::prelude::SessionConfig;
+use futures::StreamExt as _;
+use object_store::ObjectStore;
+use tokio::time::Instant;
+
+use crate::error::LakeError;
+use crate::tail::View;
+use provider::EventTable;
+
+/// The name under which queries see the object store of the lake.
+const STORE: &str = "weft-lake://tables";
+/// All classes as one table.
+pub const EVENTS: &str = "events";
+
+/// Bounds of all queries of a process together.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Memory for sorting, joining and grouping; more is spilled to disk.
+    pub memory_bytes: usize,
+    /// Where it is spilled; without it the temporary directory of the system.
+    pub spill_dir: Option<PathBuf>,
+    /// Most bytes spilled.
+    pub spill_bytes_max: u64,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self { memory_bytes: 1 << 30, spill_dir: None, spill_bytes_max: 20 << 30 }
+    }
+}
+
+/// Bounds of one query.
+#[derive(Debug, Clone)]
+pub struct QueryOptions {
+    /// Most rows of a result; the rest is cut off and [`Truncated`] says so.
+    pub rows_max: usize,
+    /// Longest time, planning included.
+    pub time_max: Duration,
+}
+
+impl Default for QueryOptions {
+    fn default() -> Self {
+        Self { rows_max: 100_000, time_max: Duration::from_secs(60) }
+    }
+}
+
+/// The result has more rows than were given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Truncated {
+    /// Number of rows that were given.
+    pub rows: usize,
+}
+
+/// Why a query has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// The text is not SQL, or names what does not exist.
+    #[error("{message}")]
+    Sql {
+        /// What is wrong, for the person who wrote it.
+        message: String,
+    },
+    /// It took longer than allowed.
+    #[error("the query took longer than {} s: narrow it, for instance by `day` or `time`", limit.as_secs_f64())]
+    Time {
+        /// The limit.
+        limit: Duration,
+    },
+    /// It needs more memory than there is for queries.
+    #[error("the query needs too much memory: {message}")]
+    Memory {
+        /// What asked for it.
+        message: String,
+    },
+    /// Reading or computing failed.
+    #[error("the query failed: {message}")]
+    Failed {
+        /// The engine's words.
+        message: String,
+    },
+}
+
+impl QueryError {
+    fn of(error: &DataFusionError) -> Self {
+        let root = error.find_root();
+        let message = root.strip_backtrace();
+        match root {
+            DataFusionError::ResourcesExhausted(_) => Self::Memory { message },
+            DataFusionError::SQL(..)
+            | DataFusionError::Plan(_)
+            | DataFusionError::SchemaError(..)
+            | DataFusionError::NotImplemented(_)
+            | DataFusionError::Diagnostic(..) => Self::Sql { message },
+            _ => Self::Failed { message },
+        }
+    }
+}
+
+/// What all queries of a process share.
+#[derive(Clone)]
+pub(crate) struct Engine {
+    runtime: Arc<RuntimeEnv>,
+    url: ObjectStoreUrl,
+    store: Arc<dyn ObjectStore>,
+}
+
+impl Engine {
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, options: &EngineOptions) -> Result<Self, LakeError> {
+        let fault = |error: DataFusionError| LakeError::Store { path: STORE.to_owned(), message: error.to_string() };
+        let mode = match &options.spill_dir {
+            Some(dir) => {
+                std::fs::create_dir_all(dir).map_err(|error| LakeError::of_io(&dir.display().to_string(), &error))?;
+                DiskManagerMode::Directories(vec![dir.clone()])
+            }
+            None => DiskManagerMode::OsTmpDirectory,
+        };
+        let disk = DiskManagerBuilder::default().with_mode(mode).with_max_temp_directory_size(options.spill_bytes_max);
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(options.memory_bytes))).with_disk_manager_builder(disk);
+        let runtime = runtime.build_arc().map_err(fault)?;
+        let url = ObjectStoreUrl::parse(STORE).map_err(fault)?;
+        runtime.register_object_store(url.as_ref(), Arc::clone(&store));
+        Ok(Self { runtime, url, store })
+    }
+
+    fn context(&self, view: &View) -> Result<SessionContext, DataFusionError> {
+        let mut config = SessionConfig::new().with_information_schema(true).with_default_catalog_and_schema("weft", "lake");
+        let options = config.options_mut();
+        options.execution.parquet.pushdown_filters = true;
+        options.execution.parquet.reorder_filters = true;
+        // Text stays as it is written: the console and the rules read plain strings.
+        options.execution.parquet.schema_force_view_types = false;
+        options.sql_parser.map_string_types_to_utf8view = false;
+        let context = SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime));
+        for function in functions::all() {
+            context.register_udf(function);
+        }
+        for (name, table) in view {
+            context.register_table(name.as_str(), Arc::new(EventTable::of(self, name, table)))?;
+        }
+        context.register_table(EVENTS, Arc::new(EventTable::of_all(self, view)))?;
+        Ok(context)
+    }
+}
+
+/// A session: each query sees everything that was visible when it began.
+#[derive(Clone)]
+pub struct Query {
+    engine: Engine,
+    view: Arc<dyn Fn() -> View + Send + Sync>,
+    options: QueryOptions,
+}
+
+impl Query {
+    pub(crate) fn new(engine: Engine, view: Arc<dyn Fn() -> View + Send + Sync>, options: QueryOptions) -> Self {
+        Self { engine, view, options }
+    }
+
+    /// Begins a query; dropping the rows ends it.
+    ///
+    /// # Errors
+    /// [`QueryError`]; only questions are answered, never a statement that changes something.
+    pub async fn rows(&self, sql: &str) -> Result<Rows, QueryError> {
+        let deadline = Instant::now() + self.options.time_max;
+        let planned = tokio::time::timeout_at(deadline, self.stream(sql)).await;
+        let stream = planned.map_err(|_late| QueryError::Time { limit: self.options.time_max })?.map_err(|error| QueryError::of(&error))?;
+        Ok(Rows { stream, deadline, options: self.options.clone(), given: 0, truncated: None, ended: false })
+    }
+
+    /// All rows within the budget.
+    ///
+    /// # Errors
+    /// As [`Query::rows`]; running out of time is an error, running out of rows is not.
+    pub async fn collect(&self, sql: &str) -> Result<QueryResult, QueryError> {
+        let mut rows = self.rows(sql).await?;
+        let mut batches = Vec::new();
+        while let Some(batch) = rows.next().await {
+            batches.push(batch?);
+        }
+        Ok(QueryResult { schema: rows.schema(), batches, truncated: rows.truncated() })
+    }
+
+    async fn stream(&self, sql: &str) -> Result<SendableRecordBatchStream, DataFusionError> {
+        let context = self.engine.context(&(self.view)())?;
+        let only_questions = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        context.sql_with_options(sql, only_questions).await?.execute_stream().await
+    }
+}
+
+/// Rows as they come.
+pub struct Rows {
+    stream: SendableRecordBatchStream,
+    deadline: Instant,
+    options: QueryOptions,
+    given: usize,
+    truncated: Option<Truncated>,
+    ended: bool,
+}
+
+impl Rows {
+    /// Columns of the result.
+    pub fn schema(&self) -> SchemaRef {
+        self.stream.schema()
+    }
+
+    /// Whether rows were cut off; known at the end.
+    pub fn truncated(&self) -> Option<Truncated> {
+        self.truncated
+    }
+
+    /// The next rows; none at the end or when the row budget is used up.
+    pub async fn next(&mut self) -> Option<Result<RecordBatch, QueryError>> {
+        if self.ended {
+            return None;
+        }
+        let next = tokio::time::timeout_at(self.deadline, self.stream.next()).await;
+        let batch = match next {
+            Ok(Some(Ok(batch))) => batch,
+            Ok(None) => {
+                self.ended = true;
+                return None;
+            }
+            Ok(Some(Err(error))) => return self.end(QueryError::of(&error)),
+            Err(_late) => return self.end(QueryError::Time { limit: self.options.time_max }),
+        };
+        let left = self.options.rows_max - self.given;
+        if batch.num_rows() <= left {
+            self.given += batch.num_rows();
+            return Some(Ok(batch));
+        }
+        self.given += left;
+        self.truncated = Some(Truncated { rows: self.given });
+        self.ended = true;
+        (left > 0).then(|| Ok(batch.slice(0, left)))
+    }
+
+    fn end(&mut self, error: QueryError) -> Option<Result<RecordBatch, QueryError>> {
+        self.ended = true;
+        Some(Err(error))
+    }
+}
+
+/// A whole result.
+#[derive(Debug, Clone)]
+pub struct QueryResult {
+    /// Columns.
+    pub schema: SchemaRef,
+    /// Rows.
+    pub batches: Vec<RecordBatch>,
+    /// Whether there were more.
+    pub truncated: Option<Truncated>,
+}
+
+impl QueryResult {
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    /// As a table of text.
+    pub fn to_text(&self) -> String {
+        pretty_format_batches(&self.batches).map_or_else(|error| error.to_string(), |text| text.to_string())
+    }
+}

@@ -1,0 +1,71 @@
+//! Tables: names, schemas, Parquet files and the Delta log. Nothing outside this module knows
+//! which table format it is.
+
+pub(crate) mod cloud;
+pub(crate) mod delta;
+pub(crate) mod schema;
+pub(crate) mod store;
+pub(crate) mod writer;
+
+use arrow::array::{ArrayRef, BinaryArray, Int64Array, StringArray};
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+use weft_model::{ClassUid, Reject};
+
+/// Table of the records that did not become events.
+pub const REJECTS: &str = "rejects";
+
+/// Name of the table of a class: its OCSF name, e.g. `authentication`.
+pub fn table_name(class: ClassUid) -> String {
+    match weft_model::ocsf::schema().class(class.0) {
+        Some(known) => known.name.to_string(),
+        // A class of a schema that we do not have: kept under its number.
+        None => format!("class_{class}"),
+    }
+}
+
+/// A data file of a table, as its Delta log has it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DataFile {
+    /// Path within the table.
+    pub(crate) path: String,
+    pub(crate) size: u64,
+    pub(crate) rows: u64,
+    /// Days since 1970.
+    pub(crate) day: i32,
+    /// Delta statistics: `numRecords`, `minValues`, `maxValues`, `nullCount`.
+    pub(crate) stats: Value,
+    /// BLAKE3 of the bytes.
+    pub(crate) digest: String,
+}
+
+impl DataFile {
+    /// Smallest and largest value of a top-level number.
+    pub(crate) fn bounds(&self, column: &str) -> Option<(i64, i64)> {
+        let value = |bound: &str| self.stats.get(bound)?.get(column)?.as_i64();
+        Some((value("minValues")?, value("maxValues")?))
+    }
+
+    /// Number of rows without a value.
+    pub(crate) fn nulls(&self, column: &str) -> Option<u64> {
+        self.stats.get("nullCount")?.get(column)?.as_u64()
+    }
+}
+
+/// Rejects as rows of their table.
+pub(crate) fn reject_rows(rejects: &[Reject], received: i64) -> Result<RecordBatch, ArrowError> {
+    let text = |f: &dyn Fn(&Reject) -> String| -> ArrayRef { Arc::new(rejects.iter().map(|reject| Some(f(reject))).collect::<StringArray>()) };
+    RecordBatch::try_from_iter([
+        ("id", text(&|reject| reject.id.to_string())),
+        ("time", Arc::new(Int64Array::from(vec![received; rejects.len()])) as ArrayRef),
+        ("source", text(&|reject| reject.source.to_string())),
+        ("stream", text(&|reject| reject.stream.to_string())),
+        ("cause", text(&|reject| reject.cause.name().to_owned())),
+        ("message", text(&|reject| reject.message.clone())),
+        ("context", text(&|reject| serde_json::to_string(&reject.context).unwrap_or_default())),
+        ("raw", Arc::new(rejects.iter().map(|reject| Some(reject.raw.as_ref())).collect::<BinaryArray>())),
+    ])
+}

@@ -1,0 +1,104 @@
+//! Detection findings (OCSF class 2004) and what makes them.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::batch::{ClassUid, EventBatch};
+use crate::time::Timestamp;
+use crate::trace::TraceId;
+
+/// Sees events of the classes that it reads, in any order, and says what it found.
+pub trait Detector: Send {
+    /// Classes whose batches must be shown to it; empty means all.
+    fn reads(&self) -> &[ClassUid];
+    /// Looks at one batch.
+    fn observe(&mut self, batch: &EventBatch) -> Vec<Finding>;
+}
+
+/// One entity that a finding is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Entity {
+    /// OCSF path it was found at, e.g. `src_endpoint.ip`.
+    pub name: String,
+    /// OCSF observable type id, e.g. 2 for an IP address.
+    pub type_id: i64,
+    /// The value.
+    pub value: String,
+}
+
+/// One event that a finding rests on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// `metadata.uid` of the event.
+    pub uid: String,
+    /// Its class.
+    pub class: ClassUid,
+    /// Its time.
+    pub time: Timestamp,
+}
+
+/// ATT&CK reference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Technique {
+    /// e.g. `T1110.001`.
+    pub uid: String,
+    /// Tactic id or short name as the rule gives it, where it does.
+    pub tactic: Option<String>,
+}
+
+/// What an analytic found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Derived from the analytic and its evidence: the same on a replay.
+    pub uid: String,
+    /// Id of the rule.
+    pub analytic_uid: String,
+    /// Title of the rule.
+    pub title: String,
+    /// OCSF severity id, 1 informational to 6 fatal.
+    pub severity_id: i64,
+    /// Time of the last event of the evidence.
+    pub time: Timestamp,
+    /// Selections that matched, with field and value, for a person.
+    pub matched: Vec<String>,
+    /// What it is about.
+    pub entities: Vec<Entity>,
+    /// What it rests on.
+    pub evidence: Vec<Evidence>,
+    /// ATT&CK.
+    pub techniques: Vec<Technique>,
+}
+
+impl Finding {
+    /// Makes the uid from the analytic and the events it rests on.
+    pub fn uid_of(analytic: &str, evidence: &[Evidence]) -> String {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(analytic.as_bytes());
+        for event in evidence {
+            hasher.update(&[0]).update(event.uid.as_bytes());
+        }
+        hasher.finalize().to_hex().chars().take(32).collect()
+    }
+
+    /// The trace that starts here.
+    pub fn trace(&self) -> TraceId {
+        TraceId::of(&self.uid)
+    }
+
+    /// The finding as an OCSF Detection Finding (class 2004, activity Create).
+    pub fn to_ocsf(&self) -> Value {
+        json!({
+            "activity_id": 1, "category_uid": 2, "class_uid": 2004, "type_uid": 200_401,
+            "severity_id": self.severity_id, "status_id": 1, "time": self.time.0, "message": self.title,
+            "metadata": {"version": "1.8.0", "uid": self.uid, "correlation_uid": self.trace().as_str(), "product": {"name": "Weft", "vendor_name": "Weft"}},
+            "finding_info": {
+                "uid": self.uid, "title": self.title,
+                "analytic": {"uid": self.analytic_uid, "name": self.title, "type_id": 1},
+                "related_events": self.evidence.iter().map(|e| json!({"uid": e.uid, "type_uid": e.class.0 * 100, "time": e.time.0})).collect::<Vec<_>>(),
+                "attacks": self.techniques.iter().map(|t| json!({"technique": {"uid": t.uid}})).collect::<Vec<_>>(),
+            },
+            "evidences": [{"data": {"matched": self.matched}}],
+            "observables": self.entities,
+        })
+    }
+}

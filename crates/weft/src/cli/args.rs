@@ -1,0 +1,212 @@
+//! Verbs and their arguments.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args as Group, Parser, Subcommand};
+
+use super::Format;
+
+/// The cybersecurity mesh in one program.
+///
+/// Exit code 0: done. 1: findings, or failures in what was checked. 2: wrong use or bad input, with one line per fault on standard error.
+#[derive(Debug, Parser)]
+#[command(name = "weft", version, max_term_width = 100, propagate_version = false)]
+pub struct Args {
+    /// What every verb takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Arguments of every verb.
+#[derive(Debug, Clone, Group)]
+pub struct Common {
+    /// The mesh's home.
+    #[arg(long, global = true, value_name = "DIR", default_value = "./weft-data", env = "WEFT_DATA")]
+    pub data: PathBuf,
+    /// Configuration; default `weft.toml` in the mesh's home, if it is there.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How to print: a table on a terminal, else `ndjson`.
+    #[arg(long, global = true, value_enum)]
+    pub format: Option<Format>,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run the whole mesh in one process, console included.
+    Up(Up),
+    /// Validate configuration and content: no network, every fault at once.
+    Check(Check),
+    /// Map raw records to OCSF on standard output, rejects on standard error; nothing is stored.
+    Map(Input),
+    /// Map into the lake, with detection; prints read, mapped by class, rejected, findings, rate.
+    Ingest(Input),
+    /// Run Sigma rules over files or over the lake; findings as OCSF Detection Finding (2004).
+    Detect(Detect),
+    /// Run SQL over the lake.
+    Query(Query),
+    /// List the tables and views of the lake.
+    Tables,
+    /// Raw records that could not be mapped.
+    #[command(subcommand)]
+    Rejects(Rejects),
+    /// Checks of how things should be.
+    #[command(subcommand)]
+    Posture(Posture),
+    /// Metrics of the mesh, computed from its own data.
+    Metrics(Metrics),
+    /// Run a benchmark, side by side with its anchor where that is installed.
+    Bench(Bench),
+    /// Approve or refuse a run that waits for a person.
+    Approve(Approve),
+    /// Runs of playbooks.
+    #[command(subcommand)]
+    Playbook(Playbook),
+}
+
+/// `up`
+#[derive(Debug, Group)]
+pub struct Up {
+    /// Replay a fictitious company with an attack, live, through the ordinary ways in.
+    #[arg(long)]
+    pub demo: bool,
+    /// Address of console and HTTP doors.
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// `check`
+#[derive(Debug, Group)]
+pub struct Check {
+    /// List every STREAM that is known.
+    #[arg(long)]
+    pub streams: bool,
+}
+
+/// STREAM and PATH of `map` and `ingest`.
+#[derive(Debug, Group)]
+pub struct Input {
+    /// `connector/record_type`, or `auto` to recognise each record.
+    #[arg(value_name = "STREAM")]
+    pub stream: String,
+    /// File or folder: plain, `.gz`, `.zst`, `.zip`, `.evtx`; `-` for standard input.
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+}
+
+/// `detect`
+#[derive(Debug, Group)]
+pub struct Detect {
+    /// Rule files or folders; may be given more than once.
+    #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
+    pub rules: Vec<String>,
+    /// Over the lake.
+    #[arg(long)]
+    pub lake: bool,
+    /// With `--lake`: events from this time on (RFC 3339).
+    #[arg(long, value_name = "TIME", requires = "lake")]
+    pub since: Option<String>,
+    /// With `--lake`: events before this time (RFC 3339).
+    #[arg(long, value_name = "TIME", requires = "lake")]
+    pub until: Option<String>,
+    /// STREAM, then PATH…, as with `map`.
+    #[arg(value_name = "STREAM PATH")]
+    pub input: Vec<String>,
+}
+
+/// `query`
+#[derive(Debug, Group)]
+pub struct Query {
+    /// One statement that reads; tables are named by OCSF class, see `weft tables`.
+    #[arg(value_name = "SQL")]
+    pub sql: String,
+    /// Most rows to print.
+    #[arg(long, value_name = "ROWS", default_value_t = 1_000_000)]
+    pub limit: usize,
+    /// Longest time to take, seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub timeout: u64,
+}
+
+/// `rejects`
+#[derive(Debug, Subcommand)]
+pub enum Rejects {
+    /// Group them by stream and cause.
+    List,
+    /// Map them again, after a mapping was mended; what maps now becomes events.
+    Replay,
+}
+
+/// `posture`
+#[derive(Debug, Subcommand)]
+pub enum Posture {
+    /// Run every check now.
+    Run,
+    /// List the last outcome of every check.
+    List,
+}
+
+/// `metrics`
+#[derive(Debug, Group)]
+pub struct Metrics {
+    /// Only this one.
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Print the SQL that a metric is computed by.
+    #[arg(long)]
+    pub sql: bool,
+}
+
+/// `bench`
+#[derive(Debug, Group)]
+pub struct Bench {
+    /// Which one.
+    #[arg(value_name = "NAME", value_enum)]
+    pub name: BenchName,
+    /// Raw records to use instead of made ones: STREAM and PATH….
+    #[arg(value_name = "STREAM PATH")]
+    pub input: Vec<String>,
+}
+
+/// Benchmarks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum BenchName {
+    /// JSON to OCSF in Arrow, one thread.
+    Map,
+    /// NDJSON over HTTP, acknowledged when durable, mapped and written.
+    Http,
+    /// From the arrival of an event until SQL finds it.
+    Searchable,
+}
+
+/// `approve`
+#[derive(Debug, Group)]
+pub struct Approve {
+    /// Run to decide on, see `weft playbook list`.
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// Say no.
+    #[arg(long)]
+    pub refuse: bool,
+    /// Why; kept with the run.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub reason: String,
+}
+
+/// `playbook`
+#[derive(Debug, Subcommand)]
+pub enum Playbook {
+    /// List the runs, latest first.
+    List,
+    /// Take an applied run back.
+    Undo {
+        /// Run to take back.
+        #[arg(value_name = "RUN")]
+        run: String,
+    },
+}

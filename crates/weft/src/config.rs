@@ -1,0 +1,132 @@
+//! `weft.toml`: what this mesh listens to and how much it may use. Everything has a default.
+//!
+//! Read without touching the network or the disk beyond the file itself; every fault is found in
+//! one pass, with line and column.
+
+mod read;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::door::Limits;
+use crate::queue::Bounds;
+use weft_identity::facts::Networks;
+
+pub use read::parse;
+
+/// A fault in a file, for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// File as the user named it.
+    pub file: String,
+    /// From 1; 0 when the file as a whole is meant.
+    pub line: usize,
+    /// From 1.
+    pub column: usize,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.line {
+            0 => write!(f, "{}: {}", self.file, self.message),
+            line => write!(f, "{}:{line}:{}: {}", self.file, self.column, self.message),
+        }
+    }
+}
+
+/// The whole configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Console and HTTP doors.
+    pub listen: SocketAddr,
+    /// Where the lake's tables are; none means below the data folder.
+    pub lake_url: Option<String>,
+    /// Syslog over UDP.
+    pub syslog_udp: Option<SocketAddr>,
+    /// Syslog over TCP.
+    pub syslog_tcp: Option<SocketAddr>,
+    /// Mapping of syslog records.
+    pub syslog_stream: String,
+    /// Tokens of the HTTP doors.
+    pub tokens: Vec<TokenConfig>,
+    /// Files and folders to follow.
+    pub files: Vec<FileConfig>,
+    /// Limits and budgets.
+    pub budget: Budget,
+    /// What a response may do here.
+    pub response: ResponseConfig,
+    /// The organisation's own networks, and what must never be cut off.
+    pub networks: Networks,
+}
+
+/// One token; the secret itself may be given or stand in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenConfig {
+    /// Who uses it.
+    pub name: String,
+    /// The secret.
+    pub secret: String,
+    /// HEC indexer acknowledgement.
+    pub acknowledge: bool,
+    /// Stream of its records; none means `auto`.
+    pub stream: Option<String>,
+}
+
+/// One file or folder to follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileConfig {
+    /// A file, a folder, or a folder with a pattern such as `*.log` as last part.
+    pub path: PathBuf,
+    /// Mapping of its records.
+    pub stream: String,
+}
+
+/// How much the mesh may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Bytes in the queue.
+    pub queue: Bounds,
+    /// Sizes at the doors.
+    pub limits: Limits,
+    /// Time between two commits of the lake, seconds.
+    pub commit_seconds: u64,
+    /// Rows that a query of the console may return.
+    pub query_rows_max: usize,
+    /// Seconds that a query may take.
+    pub query_seconds_max: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { queue: Bounds::default(), limits: Limits::default(), commit_seconds: 30, query_rows_max: 10_000, query_seconds_max: 60 }
+    }
+}
+
+/// What a response may do on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResponseConfig {
+    /// Network namespace whose firewall is the enforcement point, `host` for the machine's own;
+    /// none makes one for demonstration.
+    pub namespace: Option<String>,
+    /// Seconds between two runs of the posture checks.
+    pub posture_seconds: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8440)),
+            lake_url: None,
+            syslog_udp: None,
+            syslog_tcp: None,
+            syslog_stream: "auto".to_owned(),
+            tokens: Vec::new(),
+            files: Vec::new(),
+            budget: Budget::default(),
+            response: ResponseConfig { namespace: None, posture_seconds: 300 },
+            networks: Networks { internal: ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"].map(str::to_owned).to_vec(), protected: Vec::new() },
+        }
+    }
+}

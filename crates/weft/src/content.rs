@@ -1,0 +1,204 @@
+//! What the mesh knows, embedded in the program: connectors, rules, policies, playbooks, checks.
+//!
+//! Files of the mesh's home (`content/` and `connectors/` in it) are added, and replace embedded
+//! ones of the same name. Everything is compiled before anything runs; every fault is told.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rust_embed::RustEmbed;
+use weft_analytics::{Engine, FieldMap, RuleFile};
+use weft_assessment::Metric;
+use weft_identity::decide::{CedarPoint, PolicyFile};
+use weft_ingest::{ConnectorSource, Registry};
+use weft_policy::Check;
+use weft_response::Playbook;
+
+/// Largest file of content.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+/// Most files of the mesh's home that are read.
+const FILES_MAX: usize = 100_000;
+/// Folders below a folder.
+const DEPTH_MAX: usize = 16;
+
+#[derive(RustEmbed)]
+#[folder = "../../content"]
+struct Embedded;
+
+/// Files by path, e.g. `content/detections/x.yml`.
+pub type Files = BTreeMap<String, String>;
+
+/// All of it, compiled.
+pub struct Content {
+    /// Streams.
+    pub registry: Arc<Registry>,
+    /// Detection rules.
+    pub rules: Engine,
+    /// Decisions.
+    pub pdp: CedarPoint,
+    /// Responses.
+    pub playbooks: Vec<Playbook>,
+    /// Posture.
+    pub checks: Vec<Check>,
+    /// Measures.
+    pub metrics: Vec<Metric>,
+}
+
+/// The embedded files, with those of the mesh's home over them.
+///
+/// # Errors
+/// Files that cannot be read, one line each.
+pub fn files(home: &Path) -> Result<Files, Vec<String>> {
+    let mut files = Files::new();
+    embedded(&mut files);
+    for connector in weft_connectors::files() {
+        files.extend(connector.files.into_iter().map(|(path, text)| (format!("connectors/{}/{path}", connector.name), text)));
+    }
+    let mut faults = Vec::new();
+    for folder in ["content", "connectors"] {
+        read_folder(&home.join(folder), folder, &mut files, &mut faults);
+    }
+    if faults.is_empty() { Ok(files) } else { Err(faults) }
+}
+
+fn embedded(files: &mut Files) {
+    for path in Embedded::iter() {
+        let text = Embedded::get(&path).and_then(|file| match file.data {
+            Cow::Borrowed(bytes) => String::from_utf8(bytes.to_vec()).ok(),
+            Cow::Owned(bytes) => String::from_utf8(bytes).ok(),
+        });
+        files.extend(text.map(|text| (format!("content/{path}"), text)));
+    }
+}
+
+fn read_folder(folder: &Path, name: &str, files: &mut Files, faults: &mut Vec<String>) {
+    if folder.is_dir() {
+        for path in walk(folder, DEPTH_MAX) {
+            let below = path.strip_prefix(folder).unwrap_or(&path);
+            match read(&path) {
+                Ok(text) => drop(files.insert(format!("{name}/{}", below.display()), text)),
+                Err(fault) => faults.push(fault),
+            }
+        }
+    }
+}
+
+/// Files below a folder, sorted; what cannot be looked into is left out.
+pub fn walk(folder: &Path, depth: usize) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    for entry in entries.take(FILES_MAX) {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() && depth > 0 => found.extend(walk(&entry.path(), depth - 1)),
+            Ok(kind) if kind.is_file() => found.push(entry.path()),
+            _ => {}
+        }
+    }
+    found.sort();
+    found
+}
+
+/// A text file of bounded size.
+///
+/// # Errors
+/// One line for a person.
+pub fn read(path: &Path) -> Result<String, String> {
+    let told = |error: std::io::Error| format!("`{}` cannot be read: {error}", path.display());
+    let length = std::fs::metadata(path).map_err(told)?.len();
+    if length > FILE_BYTES_MAX {
+        return Err(format!("`{}` is {length} bytes long, at most {FILE_BYTES_MAX} are read", path.display()));
+    }
+    std::fs::read_to_string(path).map_err(told)
+}
+
+/// Compiles the connectors alone: what `map` needs.
+///
+/// # Errors
+/// Every fault, one line each.
+pub fn registry(files: &Files) -> Result<Arc<Registry>, Vec<String>> {
+    let mut sources: BTreeMap<&str, Vec<(String, String)>> = BTreeMap::new();
+    for (path, text) in files {
+        if let Some((connector, file)) = path.strip_prefix("connectors/").and_then(|path| path.split_once('/'))
+            && (file == "connector.toml" || file.starts_with("mapping/"))
+        {
+            sources.entry(connector).or_default().push((file.to_owned(), text.clone()));
+        }
+    }
+    let sources: Vec<ConnectorSource> = sources.into_iter().map(|(name, files)| ConnectorSource { name: name.to_owned(), files }).collect();
+    let (registry, faults) = Registry::build(&sources);
+    if faults.is_empty() { Ok(registry) } else { Err(faults.iter().map(ToString::to_string).collect()) }
+}
+
+/// Compiles rule files: the embedded ones, or those that are given instead.
+pub fn rules(files: &Files, instead: Option<&[RuleFile]>) -> (Engine, Vec<String>) {
+    let mut fields = FieldMap::default();
+    let mut faults = Vec::new();
+    for (path, text) in files.iter().filter(|(path, _)| path.ends_with("/fields.toml")) {
+        match FieldMap::parse(text) {
+            Ok(map) => fields.extend(map),
+            Err(fault) => faults.push(format!("{path}: {fault}")),
+        }
+    }
+    let own: Vec<RuleFile>;
+    let rule_files = match instead {
+        Some(given) => given,
+        None => {
+            let is_rule = |path: &str| path.contains("/detections/") && (path.ends_with(".yml") || path.ends_with(".yaml"));
+            own = files.iter().filter(|(path, _)| is_rule(path)).map(|(path, text)| RuleFile { name: path.clone(), text: text.clone() }).collect();
+            &own
+        }
+    };
+    let (engine, found) = weft_analytics::compile(rule_files, &fields);
+    faults.extend(found.iter().filter(|fault| fault.refused).map(ToString::to_string));
+    (engine, faults)
+}
+
+/// Compiles everything.
+///
+/// # Errors
+/// Every fault of every file, one line each.
+pub fn compile(files: &Files) -> Result<Content, Vec<String>> {
+    let mut faults = Vec::new();
+    let registry = registry(files).unwrap_or_else(|found| {
+        faults.extend(found);
+        Arc::default()
+    });
+    let (rules, found) = rules(files, None);
+    faults.extend(found);
+    let under = |folder: &'static str, ending: &'static str| files.iter().filter(move |(path, _)| path.contains(folder) && path.ends_with(ending));
+    let playbooks = keep(under("/playbooks/", ".json").map(|(path, text)| Playbook::parse(path, text).map_err(|found| found.iter().map(ToString::to_string).collect())), &mut faults);
+    let checks = keep(under("/checks/", ".toml").map(|(path, text)| Check::parse(path, text).map_err(|fault| vec![fault.to_string()])), &mut faults);
+    let metrics = keep(under("/metrics/", ".toml").map(|(path, text)| Metric::parse(path, text).map_err(|fault| vec![fault.to_string()])), &mut faults);
+    match (pdp(files), faults.is_empty()) {
+        (Ok(pdp), true) => Ok(Content { registry, rules, pdp, playbooks, checks, metrics }),
+        (outcome, _) => {
+            faults.extend(outcome.err().unwrap_or_default());
+            Err(faults)
+        }
+    }
+}
+
+fn pdp(files: &Files) -> Result<CedarPoint, Vec<String>> {
+    let file = |(path, text): (&String, &String)| PolicyFile { name: path.clone(), text: text.clone() };
+    let schema = files.iter().find(|(path, _)| path.ends_with(".cedarschema")).map(file).ok_or_else(|| vec!["content/policies: there is no `.cedarschema`".to_owned()])?;
+    let policies: Vec<PolicyFile> = files.iter().filter(|(path, _)| path.ends_with(".cedar")).map(file).collect();
+    CedarPoint::compile(&schema, &policies).map_err(|faults| faults.iter().map(ToString::to_string).collect())
+}
+
+fn keep<T>(parsed: impl Iterator<Item = Result<T, Vec<String>>>, faults: &mut Vec<String>) -> Vec<T> {
+    parsed.filter_map(|one| one.map_err(|found| faults.extend(found)).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_content_is_without_fault() {
+        let files = files(Path::new("/nowhere")).unwrap();
+        let faults = compile(&files).err().unwrap_or_default();
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+    }
+}

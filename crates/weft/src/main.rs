@@ -1,0 +1,5 @@
+//! `weft`: see the crate's library.
+
+fn main() -> std::process::ExitCode {
+    weft::cli::main()
+}

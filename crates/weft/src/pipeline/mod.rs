@@ -1,0 +1,216 @@
+//! From the queue into the lake: log, acknowledge, map, detect, publish, commit.
+//!
+//! A frame is acknowledged when the log has synced it, and leaves the log when a commit has put
+//! its events into the tables. Everything between can be done again: ids are derived from
+//! content, so a crash at any point neither loses nor doubles.
+
+mod stats;
+mod work;
+mod writer;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{broadcast, mpsc};
+use weft_assessment::Samples;
+use weft_console::TailEvent;
+use weft_lake::{Lake, Logged, Recovery};
+use weft_model::{Detector, Finding, Mapping};
+
+pub use stats::{SourceStat, Stats};
+pub(crate) use work::own_batch;
+pub use work::Work;
+pub use writer::Writer;
+
+/// Frames that are logged and wait for a worker.
+const WORK_FRAMES_MAX: usize = 128;
+/// Events that a slow reader of the live tail may lag behind.
+const TAIL_EVENTS_MAX: usize = 8192;
+/// Findings that may wait for the loop.
+const FINDINGS_MAX: usize = 1024;
+/// Newest waits, from arrival to visible, that the metric is computed from.
+const WAITS_MAX: usize = 50_000;
+/// Published bytes at which a commit is made before its time.
+const COMMIT_BYTES: usize = 192 << 20;
+/// Published bytes at which workers wait for a commit: the bound of the tail's memory.
+pub(crate) const TAIL_BYTES_MAX: usize = 768 << 20;
+/// How often the size of the tail is looked at.
+const COMMIT_LOOK: Duration = Duration::from_millis(250);
+
+/// What the pipeline is made of; given once.
+pub struct Parts {
+    /// The lake.
+    pub lake: Lake,
+    /// Any stream to events and rejects.
+    pub mapping: Arc<dyn Mapping>,
+    /// Detectors; they see every event batch, one after another.
+    pub detectors: Vec<Box<dyn Detector>>,
+    /// Time between commits.
+    pub commit_every: Duration,
+    /// Threads that map.
+    pub workers: usize,
+}
+
+/// The running pipeline; clones share it.
+#[derive(Clone)]
+pub struct Pipeline {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) lake: Lake,
+    pub(crate) mapping: Arc<dyn Mapping>,
+    pub(crate) detectors: Mutex<Vec<Box<dyn Detector>>>,
+    pub(crate) tail: broadcast::Sender<TailEvent>,
+    pub(crate) stats: Stats,
+    pub(crate) findings: mpsc::Sender<Finding>,
+    pub(crate) found: AtomicU64,
+    pub(crate) waits: Mutex<Samples>,
+    pub(crate) failed: Mutex<Option<String>>,
+    pub(crate) stopping: AtomicBool,
+    commit_every: Duration,
+}
+
+/// The ends that the binary holds: give them to the tasks that use them, join them when all is over.
+pub struct Running {
+    /// Handle for everybody.
+    pub pipeline: Pipeline,
+    /// Findings, for the loop.
+    pub findings: Option<mpsc::Receiver<Finding>>,
+    /// Where logged frames go.
+    pub work: std::sync::mpsc::SyncSender<Logged>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Starts the workers.
+    ///
+    /// # Errors
+    /// The system has no thread for us.
+    pub fn start(parts: Parts) -> std::io::Result<Self> {
+        let (work, waiting) = std::sync::mpsc::sync_channel(WORK_FRAMES_MAX);
+        let (findings_in, findings) = mpsc::channel(FINDINGS_MAX);
+        let shared = Arc::new(Shared {
+            lake: parts.lake,
+            mapping: parts.mapping,
+            detectors: Mutex::new(parts.detectors),
+            tail: broadcast::channel(TAIL_EVENTS_MAX).0,
+            stats: Stats::default(),
+            findings: findings_in,
+            found: AtomicU64::new(0),
+            waits: Mutex::new(Samples::new(WAITS_MAX)),
+            failed: Mutex::default(),
+            stopping: AtomicBool::new(false),
+            commit_every: parts.commit_every,
+        });
+        let waiting = Arc::new(Mutex::new(waiting));
+        let mut workers = Vec::new();
+        for number in 0..parts.workers.max(1) {
+            let work = Work::new(Arc::clone(&shared), Arc::clone(&waiting));
+            workers.push(std::thread::Builder::new().name(format!("map-{number}")).spawn(move || work.run())?);
+        }
+        Ok(Self { pipeline: Pipeline { shared }, findings: Some(findings), work, workers })
+    }
+
+    /// Waits until the workers have done what was given to them.
+    pub fn join(self) {
+        let Self { work, workers, findings, .. } = self;
+        drop((work, findings));
+        for worker in workers {
+            if worker.join().is_err() {
+                tracing::error!("a mapping thread ended early; its frames are mapped again at the next start");
+            }
+        }
+    }
+}
+
+impl Pipeline {
+    /// The lake.
+    pub fn lake(&self) -> &Lake {
+        &self.shared.lake
+    }
+
+    /// Counts by source.
+    pub fn stats(&self) -> &Stats {
+        &self.shared.stats
+    }
+
+    /// Findings since the start.
+    pub fn findings_found(&self) -> u64 {
+        self.shared.found.load(Ordering::Relaxed)
+    }
+
+    /// Milliseconds from arrival to visible, of the newest events.
+    pub fn waits(&self) -> Samples {
+        self.shared.waits.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Events from now on.
+    pub fn tail(&self) -> broadcast::Receiver<TailEvent> {
+        self.shared.tail.subscribe()
+    }
+
+    /// Why nothing can be taken in any more, if so.
+    pub fn failure(&self) -> Option<String> {
+        self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Maps what the last run left in the log. Blocking.
+    pub fn recover(&self, recovery: &Recovery, work: &std::sync::mpsc::SyncSender<Logged>) -> u64 {
+        let mut frames = 0;
+        for logged in recovery.logged() {
+            match logged {
+                Ok(logged) if work.send(logged).is_ok() => frames += 1,
+                Ok(_) => break,
+                Err(error) => tracing::error!(%error, "a frame of the log cannot be read"),
+            }
+        }
+        for damage in &recovery.damaged {
+            tracing::error!(?damage, "a part of the log is damaged; it is kept for a person");
+        }
+        frames
+    }
+
+    /// Commits at its time, or when much waits, until told to stop; then a last time by [`Pipeline::commit`].
+    pub async fn commit_regularly(self) {
+        let mut last = tokio::time::Instant::now();
+        while !self.shared.stopping.load(Ordering::Acquire) {
+            tokio::time::sleep(COMMIT_LOOK).await;
+            if last.elapsed() >= self.shared.commit_every || self.shared.lake.tail_bytes() >= COMMIT_BYTES {
+                self.commit().await;
+                last = tokio::time::Instant::now();
+            }
+        }
+    }
+
+    /// Commits now; a fault is told and tried again the next time.
+    pub async fn commit(&self) {
+        // Frames whose worker went away would hold up the commit for ever.
+        let orphans = self.shared.lake.unpublished();
+        if !orphans.is_empty() {
+            let shared = Arc::clone(&self.shared);
+            let done = tokio::task::spawn_blocking(move || orphans.into_iter().for_each(|logged| work::publish(&shared, logged, true))).await;
+            if let Err(error) = done {
+                tracing::error!(%error, "frames could not be mapped");
+            }
+        }
+        match self.shared.lake.commit().await {
+            Ok(done) if done.rows > 0 => tracing::debug!(rows = done.rows, files = done.files, bytes = done.bytes, "committed"),
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "the lake could not commit; it goes on with the next one"),
+        }
+    }
+
+    /// Tells workers and the commits that the end is near.
+    pub fn stop(&self) {
+        self.shared.stopping.store(true, Ordering::Release);
+    }
+}
+
+impl Shared {
+    pub(crate) fn fail(&self, message: String) {
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(message);
+    }
+}

@@ -1,0 +1,174 @@
+//! A worker: one frame at a time, from raw records to visible events.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use weft_console::TailEvent;
+use weft_lake::{Logged, PublishError};
+use weft_model::event::row_to_json;
+use weft_model::{Context, Finding, Mapped, Position, RawBatch, RawRecord, RecordId, Reject, RejectCause, StreamId, Timestamp};
+
+use super::{Shared, TAIL_BYTES_MAX};
+use crate::door::{now, records};
+
+/// Stream of events that the mesh makes itself.
+pub(crate) const OWN_STREAM: &str = "ocsf/event";
+/// Source of events that the mesh makes itself.
+pub(crate) const OWN_SOURCE: &str = "weft";
+/// Samples that one frame adds at most, so that a large one does not displace all others.
+const EVENTS_SAMPLED_MAX: usize = 64;
+/// While the tail is full.
+const BREATH: Duration = Duration::from_millis(20);
+
+/// One thread's work.
+pub struct Work {
+    shared: Arc<Shared>,
+    waiting: Arc<Mutex<Receiver<Logged>>>,
+}
+
+impl Work {
+    pub(super) fn new(shared: Arc<Shared>, waiting: Arc<Mutex<Receiver<Logged>>>) -> Self {
+        Self { shared, waiting }
+    }
+
+    /// Until nothing can come any more.
+    pub fn run(self) {
+        while let Some(logged) = self.next() {
+            while self.shared.lake.tail_bytes() >= TAIL_BYTES_MAX && !self.shared.stopping.load(Ordering::Acquire) {
+                std::thread::sleep(BREATH);
+            }
+            publish(&self.shared, logged, true);
+        }
+    }
+
+    fn next(&self) -> Option<Logged> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+    }
+}
+
+/// Maps, detects and publishes one frame. Findings are durable before the frame counts as done,
+/// so that a crash in between finds them again.
+pub(crate) fn publish(shared: &Arc<Shared>, logged: Logged, detect: bool) {
+    let batch = logged.batch();
+    let mapped = map(shared, batch);
+    shared.stats.mapped(&batch.source, mapped.events() as u64, mapped.rejects.len() as u64);
+    show(shared, batch, &mapped);
+    let (received, events) = (batch.received, mapped.events());
+    let found = if detect { observe(shared, &mapped) } else { Vec::new() };
+    if !found.iter().all(|finding| keep(shared, finding)) {
+        // Dropped, it is handed out again before the next commit, and found again.
+        return;
+    }
+    if let Err(refused) = shared.lake.publish(logged, mapped) {
+        publish_as_rejects(shared, *refused.logged, &refused.conflict.to_string());
+    }
+    wait(shared, received, events);
+    for finding in found {
+        // A full channel makes the workers wait: a finding is never dropped.
+        if shared.findings.blocking_send(finding).is_err() {
+            break;
+        }
+    }
+}
+
+/// The way is over: what a frame waited, its events waited.
+fn wait(shared: &Shared, received: Timestamp, events: usize) {
+    let waited = now().0.saturating_sub(received.0).max(0) as f64;
+    let mut waits = shared.waits.lock().unwrap_or_else(PoisonError::into_inner);
+    for _ in 0..events.min(EVENTS_SAMPLED_MAX) {
+        waits.push(waited);
+    }
+}
+
+/// Maps a batch; a fault of the mapping itself costs this batch, not the mesh.
+fn map(shared: &Shared, batch: &RawBatch) -> Mapped {
+    if let Some(rejects) = records::refused(batch) {
+        return Mapped { batches: Vec::new(), rejects };
+    }
+    catch_unwind(AssertUnwindSafe(|| shared.mapping.map(batch))).unwrap_or_else(|_| all_rejected(batch, "the mapping failed on this batch: please report it with the record"))
+}
+
+fn all_rejected(batch: &RawBatch, message: &str) -> Mapped {
+    let reject = |record: &RawRecord| Reject {
+        id: record.id,
+        source: batch.source.clone(),
+        stream: batch.stream.clone(),
+        context: batch.context.clone(),
+        cause: RejectCause::Invalid,
+        message: message.to_owned(),
+        raw: record.bytes.clone(),
+    };
+    Mapped { batches: Vec::new(), rejects: batch.records.iter().map(reject).collect() }
+}
+
+fn publish_as_rejects(shared: &Shared, logged: Logged, conflict: &str) {
+    let rejects = all_rejected(logged.batch(), &format!("the events do not fit their table: {conflict}"));
+    if let Err(PublishError { table, conflict, .. }) = shared.lake.publish(logged, rejects) {
+        tracing::error!(table, %conflict, "rejects cannot be kept; the frame stays in the log");
+    }
+}
+
+/// To whoever watches; costs nothing when nobody does.
+fn show(shared: &Shared, batch: &RawBatch, mapped: &Mapped) {
+    if shared.tail.receiver_count() == 0 {
+        return;
+    }
+    for events in &mapped.batches {
+        for row in 0..events.rows.num_rows() {
+            let event = TailEvent { received_ms: batch.received.0, event: Arc::new(row_to_json(&events.rows, row)) };
+            if shared.tail.send(event).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn observe(shared: &Shared, mapped: &Mapped) -> Vec<Finding> {
+    let mut detectors = shared.detectors.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut found = Vec::new();
+    for detector in detectors.iter_mut() {
+        for events in &mapped.batches {
+            let reads = detector.reads();
+            if reads.is_empty() || reads.contains(&events.class) {
+                found.extend(detector.observe(events));
+            }
+        }
+    }
+    found
+}
+
+/// A finding becomes an event by the ordinary way: log, map, publish. False when it could not.
+fn keep(shared: &Arc<Shared>, finding: &Finding) -> bool {
+    let batch = own_batch([finding.to_ocsf()]);
+    match shared.lake.log().append_blocking(batch, true) {
+        Ok(appended) => {
+            if let Some(logged) = appended.logged {
+                shared.found.fetch_add(1, Ordering::Relaxed);
+                // Not looked at by detectors again: a finding about a finding has no end.
+                publish(shared, logged, false);
+            }
+        }
+        Err(error) => {
+            tracing::error!(%error, finding = finding.uid, "a finding could not be kept; its events stay in the log until it can");
+            return false;
+        }
+    }
+    true
+}
+
+/// Events of our own as raw records; the same event has the same id, so that it is kept once.
+pub(crate) fn own_batch(events: impl IntoIterator<Item = serde_json::Value>) -> RawBatch {
+    let stream = StreamId::from(OWN_STREAM);
+    let record = |event: serde_json::Value| {
+        let uid = event.pointer("/metadata/uid").and_then(serde_json::Value::as_str).map(str::to_owned);
+        let bytes = Bytes::from(event.to_string());
+        let id = uid.map_or_else(|| RecordId::of(&stream, b"", &bytes), |uid| RecordId::of(&stream, b"uid", uid.as_bytes()));
+        RawRecord { id, bytes }
+    };
+    let records = events.into_iter().map(record).collect();
+    RawBatch { source: OWN_SOURCE.into(), stream: stream.clone(), context: Context::default(), next: Position::default(), received: now(), records }
+}

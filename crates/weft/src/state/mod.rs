@@ -1,0 +1,57 @@
+//! What the mesh must remember outside the lake: positions, runs, sessions, findings seen.
+//!
+//! A port: SQLite when everything is one process, PostgreSQL when it is not. Values are small
+//! and rare; nothing on the path of events waits for them.
+
+mod sqlite;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use weft_model::{Position, SourceId, Timestamp};
+
+pub use sqlite::Sqlite;
+
+/// The store did not do it.
+#[derive(Debug, thiserror::Error)]
+#[error("the state store failed: {0}")]
+pub struct StateError(pub String);
+
+/// A run of a playbook as it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeptRun {
+    /// Identity, derived from the finding and the playbook.
+    pub id: String,
+    /// Finding that it answers.
+    pub finding: String,
+    /// Name of the state, to look for.
+    pub state: String,
+    /// Last change.
+    pub updated: Timestamp,
+    /// All of it.
+    pub body: Value,
+}
+
+/// The port.
+#[async_trait]
+pub trait StateStore: Send + Sync {
+    /// How far a source was read.
+    async fn position(&self, source: &SourceId) -> Result<Option<Position>, StateError>;
+    /// Remembers how far a source was read.
+    async fn set_position(&self, source: &SourceId, position: &Position, now: Timestamp) -> Result<(), StateError>;
+    /// Keeps a run, new or changed.
+    async fn keep_run(&self, run: &KeptRun) -> Result<(), StateError>;
+    /// One run.
+    async fn run(&self, id: &str) -> Result<Option<KeptRun>, StateError>;
+    /// The latest runs.
+    async fn runs(&self, limit: u32) -> Result<Vec<KeptRun>, StateError>;
+    /// Remembers a finding; true when it is new.
+    async fn first_seen(&self, finding: &str, now: Timestamp) -> Result<bool, StateError>;
+    /// Keeps a session by the digest of its token.
+    async fn keep_session(&self, digest: &str, until: Timestamp) -> Result<(), StateError>;
+    /// Whether a session is open; closed ones are forgotten.
+    async fn session(&self, digest: &str, now: Timestamp) -> Result<bool, StateError>;
+    /// A value by name.
+    async fn setting(&self, name: &str) -> Result<Option<String>, StateError>;
+    /// Keeps a value by name.
+    async fn set_setting(&self, name: &str, value: &str) -> Result<(), StateError>;
+}

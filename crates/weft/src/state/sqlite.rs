@@ -1,0 +1,181 @@
+//! The embedded store.
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
+use weft_model::{Position, SourceId, Timestamp};
+
+use super::{KeptRun, StateError, StateStore};
+
+/// In order; the number of those applied is kept in `PRAGMA user_version`.
+const MIGRATIONS: [&str; 1] = [include_str!("sqlite/migrations/0001_init.sql")];
+/// How long a statement waits for another process that writes (the command line beside `up`).
+const BUSY: Duration = Duration::from_secs(5);
+
+/// State in one SQLite file.
+#[derive(Clone)]
+pub struct Sqlite {
+    pool: SqlitePool,
+}
+
+impl From<sqlx::Error> for StateError {
+    fn from(error: sqlx::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl Sqlite {
+    /// Opens or creates the file and brings it to the current form.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or was written by a later version.
+    pub async fn open(file: &Path) -> Result<Self, StateError> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY);
+        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
+        let store = Self { pool };
+        store.migrate().await.map_err(|error| StateError(format!("`{}`: {}", file.display(), error.0)))?;
+        Ok(store)
+    }
+
+    async fn migrate(&self) -> Result<(), StateError> {
+        let mut connection = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
+        let applied = usize::try_from(version).unwrap_or(usize::MAX);
+        if applied > MIGRATIONS.len() {
+            return Err(StateError(format!("written by a later version of weft (form {version}, this one knows {})", MIGRATIONS.len())));
+        }
+        for migration in MIGRATIONS.iter().skip(applied) {
+            sqlx::raw_sql(*migration).execute(&mut *connection).await?;
+        }
+        // PRAGMA takes no parameters; the number is ours.
+        let mark = format!("PRAGMA user_version = {}", MIGRATIONS.len());
+        sqlx::raw_sql(sqlx::AssertSqlSafe(mark)).execute(&mut *connection).await?;
+        connection.commit().await?;
+        Ok(())
+    }
+}
+
+fn kept_run(row: &SqliteRow) -> Result<KeptRun, StateError> {
+    let body: String = row.try_get("body")?;
+    Ok(KeptRun {
+        id: row.try_get("id")?,
+        finding: row.try_get("finding")?,
+        state: row.try_get("state")?,
+        updated: Timestamp(row.try_get("updated_ms")?),
+        body: serde_json::from_str(&body).map_err(|error| StateError(format!("a kept run cannot be read: {error}")))?,
+    })
+}
+
+#[async_trait]
+impl StateStore for Sqlite {
+    async fn position(&self, source: &SourceId) -> Result<Option<Position>, StateError> {
+        let row: Option<String> = sqlx::query_scalar("SELECT position FROM position WHERE source = ?").bind(&*source.0).fetch_optional(&self.pool).await?;
+        Ok(row.map(Position))
+    }
+
+    async fn set_position(&self, source: &SourceId, position: &Position, now: Timestamp) -> Result<(), StateError> {
+        let sql = "INSERT INTO position VALUES (?, ?, ?) ON CONFLICT (source) DO UPDATE SET position = excluded.position, at_ms = excluded.at_ms";
+        sqlx::query(sql).bind(&*source.0).bind(&position.0).bind(now.0).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    async fn keep_run(&self, run: &KeptRun) -> Result<(), StateError> {
+        let sql = "INSERT INTO run VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state, updated_ms = excluded.updated_ms, body = excluded.body";
+        sqlx::query(sql).bind(&run.id).bind(&run.finding).bind(&run.state).bind(run.updated.0).bind(run.body.to_string()).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    async fn run(&self, id: &str) -> Result<Option<KeptRun>, StateError> {
+        let row = sqlx::query("SELECT * FROM run WHERE id = ?").bind(id).fetch_optional(&self.pool).await?;
+        row.as_ref().map(kept_run).transpose()
+    }
+
+    async fn runs(&self, limit: u32) -> Result<Vec<KeptRun>, StateError> {
+        let rows = sqlx::query("SELECT * FROM run ORDER BY updated_ms DESC, id LIMIT ?").bind(limit).fetch_all(&self.pool).await?;
+        rows.iter().map(kept_run).collect()
+    }
+
+    async fn first_seen(&self, finding: &str, now: Timestamp) -> Result<bool, StateError> {
+        let done = sqlx::query("INSERT INTO finding_seen VALUES (?, ?) ON CONFLICT DO NOTHING").bind(finding).bind(now.0).execute(&self.pool).await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn keep_session(&self, digest: &str, until: Timestamp) -> Result<(), StateError> {
+        sqlx::query("INSERT OR REPLACE INTO session VALUES (?, ?)").bind(digest).bind(until.0).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    async fn session(&self, digest: &str, now: Timestamp) -> Result<bool, StateError> {
+        sqlx::query("DELETE FROM session WHERE until_ms <= ?").bind(now.0).execute(&self.pool).await?;
+        let open: Option<i64> = sqlx::query_scalar("SELECT until_ms FROM session WHERE digest = ?").bind(digest).fetch_optional(&self.pool).await?;
+        Ok(open.is_some())
+    }
+
+    async fn setting(&self, name: &str) -> Result<Option<String>, StateError> {
+        Ok(sqlx::query_scalar("SELECT value FROM setting WHERE name = ?").bind(name).fetch_optional(&self.pool).await?)
+    }
+
+    async fn set_setting(&self, name: &str, value: &str) -> Result<(), StateError> {
+        sqlx::query("INSERT OR REPLACE INTO setting VALUES (?, ?)").bind(name).bind(value).execute(&self.pool).await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_kept_is_there_after_opening_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("state.sqlite");
+        let run = KeptRun { id: "r".into(), finding: "f".into(), state: "waiting".into(), updated: Timestamp(5), body: json!({"a": 1}) };
+        {
+            let store = Sqlite::open(&file).await.unwrap();
+            store.set_position(&"s".into(), &Position("1".into()), Timestamp(1)).await.unwrap();
+            store.set_position(&"s".into(), &Position("2".into()), Timestamp(2)).await.unwrap();
+            store.keep_run(&run).await.unwrap();
+            assert!(store.first_seen("f", Timestamp(1)).await.unwrap());
+        }
+        let store = Sqlite::open(&file).await.unwrap();
+        assert_eq!(store.position(&"s".into()).await.unwrap(), Some(Position("2".into())));
+        assert_eq!(store.run("r").await.unwrap(), Some(run.clone()));
+        assert!(!store.first_seen("f", Timestamp(2)).await.unwrap());
+        let done = KeptRun { state: "done".into(), updated: Timestamp(6), ..run };
+        store.keep_run(&done).await.unwrap();
+        assert_eq!(store.runs(10).await.unwrap(), [done]);
+    }
+
+    #[tokio::test]
+    async fn sessions_end_and_settings_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&folder.path().join("s")).await.unwrap();
+        store.keep_session("d", Timestamp(10)).await.unwrap();
+        assert!(store.session("d", Timestamp(9)).await.unwrap());
+        assert!(!store.session("d", Timestamp(10)).await.unwrap());
+        store.set_setting("n", "1").await.unwrap();
+        store.set_setting("n", "2").await.unwrap();
+        assert_eq!(store.setting("n").await.unwrap().as_deref(), Some("2"));
+    }
+
+    #[tokio::test]
+    async fn a_later_form_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("s");
+        let store = Sqlite::open(&file).await.unwrap();
+        sqlx::raw_sql("PRAGMA user_version = 99").execute(&store.pool).await.unwrap();
+        drop(store);
+        let refused = Sqlite::open(&file).await.err().unwrap().to_string();
+        assert!(refused.contains("later version"), "{refused}");
+    }
+}

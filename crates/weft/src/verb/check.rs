@@ -1,0 +1,65 @@
+//! `weft check`: configuration and content, no network, every fault at once.
+
+use serde_json::Value;
+
+use crate::cli::{self, Common, Fault, Outcome, Output, Rows};
+use crate::content;
+use crate::home::Home;
+
+/// Validates everything, or lists the streams.
+///
+/// # Errors
+/// Every fault, one line each.
+pub(super) fn run(common: &Common, check: &cli::Check, out: &mut Output) -> Result<Outcome, Fault> {
+    let mut faults = Vec::new();
+    let home = match Home::of(common) {
+        Ok(home) => Some(home),
+        Err(Fault::Misuse(found)) => {
+            faults.extend(found);
+            None
+        }
+        Err(other) => return Err(other),
+    };
+    let files = content::files(&common.data).map_err(|found| faults.extend(found)).unwrap_or_default();
+    let compiled = content::compile(&files).map_err(|found| faults.extend(found)).ok();
+    if let (Some(home), Some(compiled)) = (&home, &compiled) {
+        faults.extend(unknown_streams(home, &compiled.registry));
+        faults.extend(home.config.networks.faults().into_iter().map(|fault| format!("networks: {fault}")));
+    }
+    if !faults.is_empty() {
+        return Err(Fault::Misuse(faults));
+    }
+    let Some(compiled) = compiled else { return Ok(Outcome::Done) };
+    if check.streams {
+        streams(&compiled.registry, out)?;
+    } else {
+        let mut rows = Rows::new(["what", "count"]);
+        for (what, count) in [
+            ("connectors", compiled.registry.connectors.len()),
+            ("streams", compiled.registry.programs.len()),
+            ("rules", compiled.rules.len()),
+            ("policies", compiled.pdp.ids().count()),
+            ("playbooks", compiled.playbooks.len()),
+            ("checks", compiled.checks.len()),
+        ] {
+            rows.push([what.into(), count.into()]);
+        }
+        out.rows(&rows)?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn streams(registry: &weft_ingest::Registry, out: &mut Output) -> Result<(), Fault> {
+    let mut rows = Rows::new(["stream"]);
+    let mut names: Vec<String> = registry.streams().map(ToString::to_string).collect();
+    names.sort();
+    names.into_iter().for_each(|name| rows.push([Value::from(name)]));
+    out.rows(&rows)
+}
+
+fn unknown_streams(home: &Home, registry: &weft_ingest::Registry) -> Vec<String> {
+    let known = registry.streams().cloned().collect();
+    let config = &home.config;
+    let named = config.files.iter().map(|file| &file.stream).chain([&config.syslog_stream]).chain(config.tokens.iter().filter_map(|token| token.stream.as_ref()));
+    named.filter(|name| name.as_str() != "auto" && !registry.streams().any(|stream| *stream.0 == **name)).map(|name| crate::door::unknown_stream(name, &known)).collect()
+}

@@ -1,0 +1,137 @@
+//! `weft detect`: rules over files or over the lake.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use weft_analytics::RuleFile;
+use weft_ingest::{Mapper, Registry};
+use weft_lake::QueryOptions;
+use weft_model::{Detector as _, EventBatch, Finding, ocsf};
+
+use super::map::map_batch;
+use super::{input, offline};
+use crate::cli::{self, Fault, Outcome, Output, Progress, Rows};
+use crate::content;
+use crate::home::Home;
+
+/// Longest look at one table of the lake.
+const LAKE_SECONDS_MAX: u64 = 3600;
+
+/// Runs rules; exit code 1 when they found something.
+///
+/// # Errors
+/// Rules or input that cannot be read.
+pub(super) async fn run(home: &Home, detect: &cli::Detect, out: &mut Output) -> Result<Outcome, Fault> {
+    let files = content::files(&home.dir).map_err(Fault::Misuse)?;
+    let registry = content::registry(&files).map_err(Fault::Misuse)?;
+    let (rule_paths, rest) = split(detect, &registry);
+    let (mut engine, faults) = content::rules(&files, Some(&rule_files(&rule_paths)?));
+    // A broken rule is told; the others work.
+    faults.iter().for_each(|fault| cli::say(fault));
+    if engine.is_empty() {
+        return Err(Fault::misuse("no rule could be loaded"));
+    }
+    let mut findings = Vec::new();
+    if detect.lake {
+        over_lake(home, detect, &mut engine, &mut findings).await?;
+    } else {
+        let Some((stream, paths)) = rest.split_first() else { return Err(Fault::misuse("STREAM and PATH are missing; or say `--lake`")) };
+        if paths.is_empty() {
+            return Err(Fault::misuse(format!("PATH is missing after STREAM `{stream}`")));
+        }
+        over_files(registry, stream, paths, &mut engine, &mut findings)?;
+    }
+    print(&findings, out)?;
+    Ok(if findings.is_empty() { Outcome::Done } else { Outcome::Found })
+}
+
+/// `--rules` takes all that follows it; the first word that names a stream begins the input.
+fn split(detect: &cli::Detect, registry: &Registry) -> (Vec<PathBuf>, Vec<String>) {
+    let words: Vec<&String> = detect.rules.iter().chain(&detect.input).collect();
+    let is_stream = |word: &String| word == "auto" || registry.streams().any(|stream| *stream.0 == **word);
+    let at = if detect.lake { words.len() } else { words.iter().position(|word| is_stream(word)).unwrap_or(detect.rules.len()) };
+    let (rules, input) = words.split_at(at.min(words.len()));
+    (rules.iter().map(PathBuf::from).collect(), input.iter().map(|word| (*word).clone()).collect())
+}
+
+fn rule_files(paths: &[PathBuf]) -> Result<Vec<RuleFile>, Fault> {
+    let (mut files, mut faults) = (Vec::new(), Vec::new());
+    for path in paths {
+        let is_rule = |file: &PathBuf| matches!(file.extension().and_then(|ending| ending.to_str()), Some("yml" | "yaml"));
+        let found = if path.is_dir() { content::walk(path, 16).into_iter().filter(is_rule).collect() } else { vec![path.clone()] };
+        if found.is_empty() {
+            faults.push(format!("`{}` holds no rule (`.yml`)", path.display()));
+        }
+        for file in found {
+            match content::read(&file) {
+                Ok(text) => files.push(RuleFile { name: file.display().to_string(), text }),
+                Err(fault) => faults.push(fault),
+            }
+        }
+    }
+    if faults.is_empty() { Ok(files) } else { Err(Fault::Misuse(faults)) }
+}
+
+fn over_files(registry: std::sync::Arc<Registry>, stream: &str, paths: &[String], engine: &mut weft_analytics::Engine, findings: &mut Vec<Finding>) -> Result<(), Fault> {
+    let (stream, framing) = input::stream(&registry, stream)?;
+    let mapper = Mapper::new(registry);
+    let paths: Vec<PathBuf> = paths.iter().map(|path| Path::new(path).to_owned()).collect();
+    let progress = Progress::begin("detecting");
+    let read = input::read(&paths, &stream, &framing, &mut |batch| {
+        progress.add(batch.records.len() as u64);
+        for events in &map_batch(&batch, &mapper).batches {
+            findings.extend(engine.observe(events));
+        }
+    });
+    read.check()
+}
+
+async fn over_lake(home: &Home, detect: &cli::Detect, engine: &mut weft_analytics::Engine, findings: &mut Vec<Finding>) -> Result<(), Fault> {
+    let lake = offline::open(home).await?;
+    let condition = [(&detect.since, ">="), (&detect.until, "<")].into_iter().filter_map(|(time, sign)| Some((time.as_ref()?, sign)));
+    let condition: Vec<String> = condition.map(|(time, sign)| millis(time).map(|ms| format!("time {sign} {ms}"))).collect::<Result<_, _>>()?;
+    let condition = if condition.is_empty() { String::new() } else { format!(" WHERE {}", condition.join(" AND ")) };
+    let progress = Progress::begin("detecting");
+    for table in lake.tables() {
+        let Some(class) = ocsf::schema().class_by_name(&table.name).map(|class| weft_model::ClassUid(class.uid)) else { continue };
+        let reads = engine.reads();
+        if !reads.is_empty() && !reads.contains(&class) {
+            continue;
+        }
+        progress.on(&table.name);
+        let options = QueryOptions { rows_max: usize::MAX, time_max: std::time::Duration::from_secs(LAKE_SECONDS_MAX) };
+        let mut rows = lake.session(options).rows(&format!("SELECT * FROM \"{}\"{condition} ORDER BY time", table.name)).await.map_err(Fault::failed)?;
+        while let Some(batch) = rows.next().await {
+            let rows = batch.map_err(Fault::failed)?;
+            progress.add(rows.num_rows() as u64);
+            findings.extend(engine.observe(&EventBatch { class, source: "lake".into(), rows }));
+        }
+    }
+    Ok(())
+}
+
+/// RFC 3339, or epoch milliseconds.
+fn millis(time: &str) -> Result<i64, Fault> {
+    let parsed = time.parse().ok().or_else(|| arrow::compute::kernels::cast_utils::string_to_timestamp_nanos(time).ok().map(|nanos| nanos / 1_000_000));
+    parsed.ok_or_else(|| Fault::misuse(format!("`{time}` is not a time such as `2026-01-31T12:00:00Z`")))
+}
+
+fn print(findings: &[Finding], out: &mut Output) -> Result<(), Fault> {
+    if out.format() == cli::Format::Table || out.format() == cli::Format::Csv {
+        let mut rows = Rows::new(["time", "severity", "title", "rule", "matched", "evidence"]);
+        for finding in findings {
+            let evidence = finding.evidence.len();
+            rows.push([finding.time.rfc3339().into(), finding.severity_id.into(), finding.title.clone().into(), finding.analytic_uid.clone().into(), finding.matched.join("; ").into(), evidence.into()]);
+        }
+        return out.rows(&rows);
+    }
+    let events: Vec<Value> = findings.iter().map(Finding::to_ocsf).collect();
+    if out.format() == cli::Format::Json {
+        out.line(&Value::Array(events).to_string())?;
+    } else {
+        for event in events {
+            out.line(&event.to_string())?;
+        }
+    }
+    out.flush()
+}

@@ -1,0 +1,45 @@
+//! What each verb does, in the order of the help.
+
+mod bench;
+mod check;
+mod detect;
+mod ingest;
+mod input;
+mod map;
+mod offline;
+mod query;
+mod runs;
+mod up;
+
+pub(crate) use input::whole;
+
+use crate::cli::{Args, Fault, Outcome, Output, Playbook, Posture, Rejects, Verb};
+use crate::home::Home;
+
+/// Runs one verb.
+///
+/// # Errors
+/// What is to be told on standard error.
+pub fn run(args: Args) -> Result<Outcome, Fault> {
+    let mut out = Output::stdout(args.common.format);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Fault::failed)?;
+    let home = || Home::of(&args.common);
+    match args.verb {
+        Verb::Check(check) => check::run(&args.common, &check, &mut out),
+        Verb::Up(up) => runtime.block_on(up::run(home()?, up, &mut out)),
+        Verb::Map(input) => map::run(&home()?, &input, &mut out),
+        Verb::Ingest(input) => runtime.block_on(ingest::run(&home()?, &input, &mut out)),
+        Verb::Detect(detect) => runtime.block_on(detect::run(&home()?, &detect, &mut out)),
+        Verb::Query(query) => runtime.block_on(query::run(&home()?, &query, &mut out)),
+        Verb::Tables => runtime.block_on(query::tables(&home()?, &mut out)),
+        Verb::Rejects(Rejects::List) => runtime.block_on(query::rejects(&home()?, &mut out)),
+        Verb::Rejects(Rejects::Replay) => runtime.block_on(ingest::replay(&home()?, &mut out)),
+        Verb::Posture(Posture::Run) => runtime.block_on(runs::posture_run(&home()?, &mut out)),
+        Verb::Posture(Posture::List) => runtime.block_on(runs::posture_list(&home()?, &mut out)),
+        Verb::Metrics(metrics) => runtime.block_on(runs::metrics(&home()?, &metrics, &mut out)),
+        Verb::Bench(bench) => runtime.block_on(bench::run(&home()?, &bench, &mut out)),
+        Verb::Approve(approve) => runtime.block_on(runs::approve(&home()?, &approve, &mut out)),
+        Verb::Playbook(Playbook::List) => runtime.block_on(runs::list(&home()?, &mut out)),
+        Verb::Playbook(Playbook::Undo { run }) => runtime.block_on(runs::undo(&home()?, &run, &mut out)),
+    }
+}

@@ -1,0 +1,72 @@
+//! `weft query`, `weft tables`, `weft rejects list`.
+
+use serde_json::Value;
+
+use super::offline::{Answer, ask, open};
+use crate::cli::{self, Fault, Outcome, Output, Rows};
+use crate::home::Home;
+use crate::mesh::REJECT_GROUPS;
+use crate::remote::Remote;
+
+/// Most groups that are listed.
+const GROUPS_MAX: usize = 10_000;
+/// Longest time for a list, seconds.
+const LIST_SECONDS_MAX: u64 = 60;
+
+/// Runs one statement.
+///
+/// # Errors
+/// A statement that is wrong, or takes too long.
+pub(super) async fn run(home: &Home, query: &cli::Query, out: &mut Output) -> Result<Outcome, Fault> {
+    let answer = ask(home, &query.sql, query.limit, query.timeout).await?;
+    print(answer, out)
+}
+
+fn print(answer: Answer, out: &mut Output) -> Result<Outcome, Fault> {
+    let shown = answer.rows.len();
+    out.rows(&Rows { columns: answer.columns, rows: answer.rows })?;
+    if answer.truncated {
+        cli::say(&format!("only the first {shown} rows are shown; `--limit` gives more"));
+    }
+    Ok(Outcome::Done)
+}
+
+/// Lists tables and views.
+///
+/// # Errors
+/// The lake cannot be read.
+pub(super) async fn tables(home: &Home, out: &mut Output) -> Result<Outcome, Fault> {
+    let mut rows = Rows::new(["table", "rows", "columns", "files", "bytes"]);
+    match home.running() {
+        Some(run) => {
+            let tables = Remote::new(run).get("/api/v1/tables").await?;
+            for table in tables.as_array().or_else(|| tables.get("tables").and_then(Value::as_array)).into_iter().flatten() {
+                let at = |name: &str| table.get(name).cloned().unwrap_or(Value::Null);
+                let columns = at("columns").as_array().map_or(0, Vec::len);
+                rows.push([at("name"), at("rows"), columns.into(), Value::Null, Value::Null]);
+            }
+        }
+        None => {
+            for table in open(home).await?.tables() {
+                rows.push([table.name.into(), (table.rows + table.tail_rows).into(), table.schema.fields().len().into(), table.files.into(), table.bytes.into()]);
+            }
+        }
+    }
+    out.rows(&rows)?;
+    Ok(Outcome::Done)
+}
+
+/// Groups the rejects; exit code 1 when there are some.
+///
+/// # Errors
+/// The lake cannot be read.
+pub(super) async fn rejects(home: &Home, out: &mut Output) -> Result<Outcome, Fault> {
+    let columns = || ["stream", "cause", "count", "last_ms", "message", "example"].map(str::to_owned).to_vec();
+    let answer = match ask(home, REJECT_GROUPS, GROUPS_MAX, LIST_SECONDS_MAX).await {
+        Err(Fault::Misuse(messages)) if messages.iter().any(|message| message.contains("rejects")) => Answer { columns: columns(), rows: Vec::new(), truncated: false },
+        answer => answer?,
+    };
+    let found = !answer.rows.is_empty();
+    print(answer, out)?;
+    Ok(if found { Outcome::Found } else { Outcome::Done })
+}

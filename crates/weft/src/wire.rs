@@ -1,0 +1,12 @@
+//! The only place where all parts meet: what is given to whom, in the order in which it starts.
+
+pub mod demo;
+mod doors;
+mod loops;
+mod responder;
+mod serve;
+pub mod stand;
+
+pub(crate) use loops::subjects;
+pub use serve::serve;
+pub use stand::Stand;

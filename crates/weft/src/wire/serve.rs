@@ -1,0 +1,115 @@
+//! `weft up`: everything, in the order in which it starts, and the way down.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use weft_console::{Console, ConsoleConfig, LoginKeys};
+
+use super::doors::{self, Doors};
+use super::loops::{self, Loops};
+use super::stand::{Stand, rules_of};
+use super::{demo, responder};
+use crate::cli::{Fault, Output, Up};
+use crate::content;
+use crate::door::Ingress;
+use crate::home::{Home, RunFile};
+use crate::mesh::Mesh;
+use crate::mesh::journal::QueueJournal;
+use crate::mesh::posture::PostureBoard;
+use crate::respond::Respond;
+use crate::state::StateStore;
+
+/// Setting that holds the token of console and doors.
+const TOKEN: &str = "token";
+
+/// Runs until told to stop.
+///
+/// # Errors
+/// What keeps it from starting; after that, what keeps it from stopping cleanly.
+pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
+    let files = content::files(&home.dir).map_err(Fault::Misuse)?;
+    let (rules, content) = rules_of(content::compile(&files).map_err(Fault::Misuse)?);
+    let address = up.listen.unwrap_or(home.config.listen);
+    let listener = TcpListener::bind(address).await.map_err(|error| Fault::misuse(format!("`{address}` cannot be listened on: {error}; choose another one with `--listen`")))?;
+    let mut stand = Stand::open(&home, Arc::clone(&content.registry), vec![Box::new(rules)]).await?;
+    let stop = CancellationToken::new();
+    let keys = LoginKeys::with_token(token(&*stand.state).await?);
+    let run = RunFile { address: format!("http://{}", reachable(listener.local_addr()?)), token: keys.token.clone(), pid: std::process::id() };
+
+    let state: Arc<dyn StateStore> = Arc::<crate::state::Sqlite>::clone(&stand.state);
+    let point = responder::of(home.config.response.namespace.as_deref()).await;
+    let respond = Arc::new(Respond {
+        state: Arc::clone(&state),
+        pdp: Arc::new(content.pdp),
+        playbooks: content.playbooks,
+        responder: point.responder,
+        target: point.target,
+        networks: home.config.networks.clone(),
+        journal: Arc::new(QueueJournal(stand.queue.clone())),
+        turn: tokio::sync::Mutex::default(),
+    });
+    let board = Arc::new(PostureBoard::default());
+    let metrics = Arc::new(content.metrics);
+    let mesh = Arc::new(Mesh::new(stand.pipeline().clone(), Arc::clone(&respond), Arc::clone(&state), Arc::clone(&board), Arc::clone(&metrics)));
+    let console = Console::new(mesh, ConsoleConfig { version: env!("CARGO_PKG_VERSION").to_owned(), keys: keys.clone(), secure_cookie: false });
+
+    let streams: BTreeSet<_> = content.registry.streams().cloned().collect();
+    let ingress = Ingress { queue: stand.queue.clone(), limits: home.config.budget.limits, streams: Arc::new(streams) };
+    let mut doors = Doors::new(ingress, Arc::clone(&content.registry), stand.pipeline().lake().positions(), stop.clone());
+    doors.syslog(&home.config).await?;
+    doors.files(&home.config.files)?;
+    let app = doors.http(&home.config, &run.token).merge(console.router());
+    let http = tokio::spawn(doors::serve(listener, app, stop.clone()));
+    let loops = Loops { respond, board, journal: QueueJournal(stand.queue.clone()), metrics, pipeline: stand.pipeline().clone(), checks: content.checks, every: home.config.response.posture_seconds, stop: stop.clone() };
+    let loops = tokio::spawn(loops::run(loops, stand.findings.take()));
+    home.announce(&run)?;
+    let player = if up.demo { Some(demo::start(&home, &run, &mut doors, stop.clone()).await?) } else { None };
+    out.line(&format!("Weft is up. Sign in: {}{}", run.address, keys.login_path()))?;
+    out.line(&format!("Send records to {}/ingest/ndjson?stream=STREAM with `Authorization: Bearer {}`", run.address, run.token))?;
+    out.line("Stop with Ctrl-C.")?;
+    out.flush()?;
+
+    wait_for_signal().await?;
+    crate::cli::say("stopping: finishing what was taken in");
+    stop.cancel();
+    home.retire();
+    if let Some(player) = player {
+        player.abort();
+    }
+    doors.close().await;
+    http.await.map_err(Fault::failed)?;
+    loops.await.map_err(Fault::failed)?;
+    stand.close().await
+}
+
+/// The token of this home, made at the first start.
+async fn token(state: &dyn StateStore) -> Result<String, Fault> {
+    if let Some(token) = state.setting(TOKEN).await.map_err(Fault::failed)? {
+        return Ok(token);
+    }
+    let token = LoginKeys::random().token;
+    state.set_setting(TOKEN, &token).await.map_err(Fault::failed)?;
+    Ok(token)
+}
+
+/// An address that a browser on this machine can open.
+fn reachable(bound: SocketAddr) -> SocketAddr {
+    match bound {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => SocketAddr::from(([127, 0, 0, 1], bound.port())),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], bound.port())),
+        _ => bound,
+    }
+}
+
+async fn wait_for_signal() -> Result<(), Fault> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}

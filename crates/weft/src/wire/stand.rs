@@ -1,0 +1,109 @@
+//! Lake, state and pipeline of one home: what `up` and `ingest` have in common.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use weft_ingest::{Mapper, Registry};
+use weft_lake::Lake;
+use weft_model::{Detector, Finding};
+
+use crate::cli::Fault;
+use crate::content::Content;
+use crate::home::Home;
+use crate::pipeline::{Parts, Pipeline, Running, Writer};
+use crate::queue::Queue;
+use crate::state::Sqlite;
+
+/// An open home whose pipeline runs.
+pub struct Stand {
+    /// Where doors put batches.
+    pub queue: Queue,
+    /// State.
+    pub state: Arc<Sqlite>,
+    /// Streams.
+    pub registry: Arc<Registry>,
+    /// Findings.
+    pub findings: Option<tokio::sync::mpsc::Receiver<Finding>>,
+    running: Running,
+    writer: JoinHandle<()>,
+    committer: JoinHandle<()>,
+}
+
+impl Stand {
+    /// Opens the home, maps what the last run left, and starts the pipeline.
+    ///
+    /// # Errors
+    /// The home is in use or cannot be opened.
+    pub async fn open(home: &Home, registry: Arc<Registry>, detectors: Vec<Box<dyn Detector>>) -> Result<Self, Fault> {
+        home.create()?;
+        let state = Arc::new(Sqlite::open(&home.state_file()).await.map_err(Fault::failed)?);
+        let (lake, recovery) = Lake::open(home.lake_options()?).await.map_err(Fault::failed)?;
+        let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let parts = Parts {
+            lake,
+            mapping: Arc::new(Mapper::new(Arc::clone(&registry))),
+            detectors,
+            commit_every: Duration::from_secs(home.config.budget.commit_seconds),
+            workers,
+        };
+        let mut running = Running::start(parts).map_err(Fault::failed)?;
+        let (pipeline, work) = (running.pipeline.clone(), running.work.clone());
+        // Findings of recovered frames may fill the channel, so nothing waits for the end of this.
+        let recovered = tokio::task::spawn_blocking(move || {
+            let frames = pipeline.recover(&recovery, &work);
+            if frames > 0 {
+                tracing::info!(frames, "mapped again what was not in the tables yet");
+            }
+        });
+        drop(recovered);
+        let queue = Queue::new(home.config.budget.queue);
+        let writer = Writer::new(&running.pipeline, queue.clone(), running.work.clone()).map_err(Fault::failed)?;
+        let writer = tokio::spawn(writer.run());
+        let committer = tokio::spawn(running.pipeline.clone().commit_regularly());
+        let findings = running.findings.take();
+        Ok(Self { queue, state, registry, findings, running, writer, committer })
+    }
+
+    /// Everybody's handle.
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.running.pipeline
+    }
+
+    /// Takes nothing more in, finishes what was taken, commits.
+    ///
+    /// # Errors
+    /// A part ended early; nothing that was acknowledged is lost.
+    pub async fn close(self) -> Result<(), Fault> {
+        let pipeline = self.running.pipeline.clone();
+        self.queue.close();
+        self.writer.await.map_err(Fault::failed)?;
+        // Workers may still wait to hand a finding on; its receiver must go on reading until here.
+        let running = self.running;
+        tokio::task::spawn_blocking(move || running.join()).await.map_err(Fault::failed)?;
+        pipeline.stop();
+        self.committer.await.map_err(Fault::failed)?;
+        pipeline.commit().await;
+        Ok(())
+    }
+}
+
+/// Splits compiled content into what the pipeline and what the loop needs.
+pub fn rules_of(content: Content) -> (weft_analytics::Engine, LoopContent) {
+    let Content { registry, rules, pdp, playbooks, checks, metrics } = content;
+    (rules, LoopContent { registry, pdp, playbooks, checks, metrics })
+}
+
+/// Content without the rules.
+pub struct LoopContent {
+    /// Streams.
+    pub registry: Arc<Registry>,
+    /// Decisions.
+    pub pdp: weft_identity::decide::CedarPoint,
+    /// Responses.
+    pub playbooks: Vec<weft_response::Playbook>,
+    /// Posture.
+    pub checks: Vec<weft_policy::Check>,
+    /// Measures.
+    pub metrics: Vec<weft_assessment::Metric>,
+}

@@ -1,0 +1,43 @@
+//! Chores of the project: `cargo xtask up | test | ocsf SCHEMA.json`.
+//!
+//! What it deliberately does not know: the insides of any crate. It runs programs, and its own
+//! tests read the source tree (`tidy`).
+
+mod console;
+mod independent;
+mod ocsf;
+mod run;
+mod suite;
+#[cfg(test)]
+mod tidy;
+mod up;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask up [ARGUMENTS OF weft up] | test | console | ocsf SCHEMA.json";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let root = root();
+    let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["up", rest @ ..] => up::run(&root, rest),
+        ["test"] => suite::run(&root),
+        ["console"] => console::build(&root).map(|_| ()),
+        ["ocsf", schema] => ocsf::run(&root, Path::new(schema)).map(|done| run::say(&done)),
+        _ => Err(USAGE.to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            run::say(&message);
+            ExitCode::from(if message == USAGE { 2 } else { 1 })
+        }
+    }
+}
+
+/// The root of the repository.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
