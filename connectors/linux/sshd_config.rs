@@ -55,7 +55,10 @@ mod tests {
     fn the_first_value_counts_and_match_blocks_do_not() {
         let options = file("# a comment\nPermitRootLogin yes\npermitrootlogin no\nPasswordAuthentication=no\nMatch User ada\n  X11Forwarding yes\n");
         let get = |name: &str| options.get(name).map(String::as_str);
-        assert_eq!((get("permitrootlogin"), get("passwordauthentication"), get("x11forwarding"), get("permitemptypasswords")), (Some("yes"), Some("no"), Some("no"), Some("no")));
+        assert_eq!(
+            (get("permitrootlogin"), get("passwordauthentication"), get("x11forwarding"), get("permitemptypasswords")),
+            (Some("yes"), Some("no"), Some("no"), Some("no"))
+        );
     }
 
     #[test]

@@ -29,7 +29,8 @@ pub(super) async fn run(tool: &str, program: &str, arguments: &[&str], input: &s
         let _told_by_status = stdin.write_all(input.as_bytes()).await;
     }
     let waited = tokio::time::timeout(Duration::from_secs(CALL_SECONDS_MAX), child.wait_with_output()).await;
-    let output = waited.map_err(|_| unavailable(format!("`{program}` did not end within {CALL_SECONDS_MAX} s")))?.map_err(|error| unavailable(error.to_string()))?;
+    let output =
+        waited.map_err(|_| unavailable(format!("`{program}` did not end within {CALL_SECONDS_MAX} s")))?.map_err(|error| unavailable(error.to_string()))?;
     outcome(tool, program, output)
 }
 
@@ -51,7 +52,9 @@ pub(super) fn outcome(tool: &str, program: &str, output: Output) -> Result<Vec<u
 /// Why a program could not be started.
 pub(super) fn absent(tool: &str, program: &str, error: &std::io::Error) -> PortError {
     match error.kind() {
-        ErrorKind::NotFound => PortError::Refused { tool: tool.to_owned(), message: format!("`{program}` is not installed; install the packages nftables and iproute2") },
+        ErrorKind::NotFound => {
+            PortError::Refused { tool: tool.to_owned(), message: format!("`{program}` is not installed; install the packages nftables and iproute2") }
+        }
         ErrorKind::PermissionDenied => PortError::Refused { tool: tool.to_owned(), message: format!("`{program}` may not be run by this user") },
         _ => PortError::Unavailable { tool: tool.to_owned(), message: format!("`{program}` could not be started: {error}") },
     }

@@ -99,7 +99,9 @@ impl Nftables {
         // that cannot be told apart from others.
         let tables = self.nft(&["-j", "list", "tables"], "").await?;
         let tables: serde_json::Value = serde_json::from_slice(&tables).map_err(|error| protocol(error.to_string()))?;
-        let ours = |item: &serde_json::Value| item.pointer("/table/family").is_some_and(|family| family == "inet") && item.pointer("/table/name").is_some_and(|name| name == "weft");
+        let ours = |item: &serde_json::Value| {
+            item.pointer("/table/family").is_some_and(|family| family == "inet") && item.pointer("/table/name").is_some_and(|name| name == "weft")
+        };
         if !tables.get("nftables").and_then(serde_json::Value::as_array).is_some_and(|items| items.iter().any(ours)) {
             return Ok(Artifact::default());
         }
@@ -171,7 +173,8 @@ impl Responder for Nftables {
         self.carry_out(&plan, &actual).await?;
         let done: Vec<String> = plan.changes.iter().map(|(Change::Add(text) | Change::Remove(text))| text.clone()).collect();
         let word = if block { "added" } else { "removed" };
-        let summary = if done.is_empty() { format!("{}: nothing to do for {address}", self.point) } else { format!("{}: {word} {}", self.point, done.join("; ")) };
+        let summary =
+            if done.is_empty() { format!("{}: nothing to do for {address}", self.point) } else { format!("{}: {word} {}", self.point, done.join("; ")) };
         let back = if block { "unblock_address" } else { "block_address" };
         Ok(Receipt { summary, undo: Some(Command { action: back.to_owned(), ..command.clone() }) })
     }
@@ -180,7 +183,10 @@ impl Responder for Nftables {
     async fn probe(&self, command: &Command) -> Result<Probe, PortError> {
         let (address, block) = self.command(command)?;
         let Some(topology) = self.probe.clone() else {
-            return Err(PortError::Refused { tool: self.point.clone(), message: "no way to send packets through it is configured, so its effect cannot be looked at".to_owned() });
+            return Err(PortError::Refused {
+                tool: self.point.clone(),
+                message: "no way to send packets through it is configured, so its effect cannot be looked at".to_owned(),
+            });
         };
         let tried = tokio::task::spawn_blocking(move || topology.attempt(address)).await;
         let attempt = tried.map_err(|error| PortError::Unavailable { tool: self.point.clone(), message: error.to_string() })??;

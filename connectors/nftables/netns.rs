@@ -29,7 +29,10 @@ pub(super) async fn ensure(tool: &str, name: &str) -> Result<(), PortError> {
         return Ok(());
     }
     if name != OWN {
-        return Err(PortError::Refused { tool: tool.to_owned(), message: format!("there is no network namespace `{name}`; make it with `ip netns add {name}`") });
+        return Err(PortError::Refused {
+            tool: tool.to_owned(),
+            message: format!("there is no network namespace `{name}`; make it with `ip netns add {name}`"),
+        });
     }
     match run(tool, "ip", &["netns", "add", name], "").await {
         Err(_) if path(name).exists() => Ok(()),
@@ -45,7 +48,8 @@ pub(super) fn inside<T: Send>(tool: &str, name: &str, work: impl FnOnce() -> std
     let namespace = File::open(path(name)).map_err(|error| refused(format!("the network namespace `{name}` cannot be opened: {error}")))?;
     std::thread::scope(|scope| {
         let thread = scope.spawn(move || {
-            setns(&namespace, CloneFlags::CLONE_NEWNET).map_err(|error| refused(format!("the network namespace `{name}` may not be entered: {error}; run as root, or with CAP_SYS_ADMIN")))?;
+            setns(&namespace, CloneFlags::CLONE_NEWNET)
+                .map_err(|error| refused(format!("the network namespace `{name}` may not be entered: {error}; run as root, or with CAP_SYS_ADMIN")))?;
             work().map_err(|error| unavailable(error.to_string()))
         });
         thread.join().unwrap_or_else(|_| Err(PortError::Unavailable { tool: tool.to_owned(), message: "a probe ended early".to_owned() }))

@@ -89,7 +89,8 @@ pub(super) fn artifact(listing: &Value) -> Result<Artifact, String> {
     for item in items {
         if let Some(set) = item.get("set") {
             for element in set.get("elem").and_then(Value::as_array).into_iter().flatten() {
-                let text = element.as_str().or_else(|| element.pointer("/elem/val").and_then(Value::as_str)).ok_or("a set has an element that is no address")?;
+                let text =
+                    element.as_str().or_else(|| element.pointer("/elem/val").and_then(Value::as_str)).ok_or("a set has an element that is no address")?;
                 let address: IpAddr = text.parse().map_err(|_| format!("`{text}` in a set is no address"))?;
                 found.lines.insert(line(address));
             }
@@ -98,7 +99,11 @@ pub(super) fn artifact(listing: &Value) -> Result<Artifact, String> {
     }
     let wanted: BTreeSet<(String, String, String)> = CHAINS
         .iter()
-        .flat_map(|(chain, fields)| fields.iter().flat_map(move |field| [("ip", "@blocked4"), ("ip6", "@blocked6")].map(|(protocol, set)| ((*chain).to_owned(), format!("{protocol} {field}"), set.to_owned()))))
+        .flat_map(|(chain, fields)| {
+            fields.iter().flat_map(move |field| {
+                [("ip", "@blocked4"), ("ip6", "@blocked6")].map(|(protocol, set)| ((*chain).to_owned(), format!("{protocol} {field}"), set.to_owned()))
+            })
+        })
         .collect();
     if drops == wanted {
         found.lines.insert(FILTER.to_owned());

@@ -4,7 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::Map;
-use weft_model::{AccessRequest, Approved, Artifact, Change, Command, Decision, DecisionPoint, Dialect as _, Effect, EnforcementPoint as _, EntityUid, Facts, Policy, PolicySet, PortError, Proposal, Responder as _, TraceId, authorize};
+use weft_model::{
+    AccessRequest, Approved, Artifact, Change, Command, Decision, DecisionPoint, Dialect as _, Effect, EnforcementPoint as _, EntityUid, Facts, Policy,
+    PolicySet, PortError, Proposal, Responder as _, TraceId, authorize,
+};
 
 use super::dialect::FILTER;
 use super::{Nftables, NftablesDialect, Settings, Topology};

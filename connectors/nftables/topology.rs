@@ -54,7 +54,8 @@ impl Topology {
         ip(&["netns", "add", &gateway])?;
         ip(&["netns", "add", &peer])?;
         ip(&["link", "add", "gw0", "netns", &gateway, "type", "veth", "peer", "name", "peer0", "netns", &peer])?;
-        for (namespace, link, addresses) in [(&gateway, "gw0", ["192.0.2.1/24", "2001:db8:77::1/64"]), (&peer, "peer0", ["192.0.2.2/24", "2001:db8:77::2/64"])] {
+        for (namespace, link, addresses) in [(&gateway, "gw0", ["192.0.2.1/24", "2001:db8:77::1/64"]), (&peer, "peer0", ["192.0.2.2/24", "2001:db8:77::2/64"])]
+        {
             for address in addresses {
                 ip(&address_arguments(namespace, address, link))?;
             }

@@ -15,10 +15,10 @@ from deltalake import DeltaTable
 
 def count(path: pathlib.Path) -> dict:
     table = DeltaTable(str(path))
-    rows = table.to_pyarrow_table()
+    lake_rows = table.to_pyarrow_table()
     # The rows go to DuckDB through Arrow: its own Delta extension would have to be downloaded.
-    by_duckdb, days = duckdb.sql("SELECT count(*), count(DISTINCT day) FROM rows").fetchone()
-    return {"version": table.version(), "files": len(table.file_uris()), "pyarrow": rows.num_rows, "duckdb": by_duckdb, "days": days}
+    by_duckdb, days = duckdb.sql("SELECT count(*), count(DISTINCT day) FROM lake_rows").fetchall()[0]
+    return {"version": table.version(), "files": len(table.file_uris()), "pyarrow": lake_rows.num_rows, "duckdb": by_duckdb, "days": days}
 
 
 def main(root: str) -> None:

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::run::{command, have, output, say};
 
 /// What the virtual environment holds; a change makes a new one.
-const PACKAGES: [&str; 4] = ["ocsf-lib==0.10.4", "pydantic-ocsf==3.0.0", "deltalake==1.2.1", "duckdb==1.4.1"];
+const PACKAGES: [&str; 5] = ["ocsf-lib==0.10.4", "pydantic-ocsf==3.0.0", "deltalake==1.6.6", "duckdb==2.0.0", "pyarrow==26.0.1"];
 /// Raw records of every kind that the connectors' scenarios hold stand in for real data here;
 /// the data sets are used where they are.
 const SAMPLES: [(&str, &str); 3] = [

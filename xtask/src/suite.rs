@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::run::{cargo, command, command_with, have, output, say, step};
-use crate::{console, independent, up};
+use crate::{console, independent, ocsf, up};
 
 /// How long the mesh may take to say where it listens.
 const START_SECONDS_MAX: u64 = 60;
@@ -14,10 +14,11 @@ const START_SECONDS_MAX: u64 = 60;
 pub(crate) fn run(root: &Path) -> Result<(), String> {
     let begun = Instant::now();
     let cargo = cargo();
+    step("generated tables", || tables(root))?;
     step("format", || command(root, &cargo, &["fmt", "--all", "--check"]))?;
     let pages = console_checks(root)?;
     step("clippy", || command(root, &cargo, &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
-    step("weft: build", || command(root, &cargo, &["build", "--locked", "--package", "weft"]))?;
+    step("weft: build", || command(root, &cargo, &["build", "--locked", "--workspace", "--bins"]))?;
     let weft = up::binary("debug");
     step("independent readers", || independent::run(root, &weft))?;
     if pages {
@@ -27,6 +28,12 @@ pub(crate) fn run(root: &Path) -> Result<(), String> {
     step("tests", || tests(root, &cargo))?;
     say(&format!("everything passed in {:.0} s", begun.elapsed().as_secs_f64()));
     Ok(())
+}
+
+fn tables(root: &Path) -> Result<(), String> {
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).map_err(|error| format!("`{path}` cannot be read: {error}"));
+    let current = ocsf::is_current(&read(ocsf::TABLES)?, &read(ocsf::DECLARATION)?);
+    if current { Ok(()) } else { Err(format!("{} is not that of {}: run `cargo xtask ocsf SCHEMA.json`", ocsf::TABLES, ocsf::DECLARATION)) }
 }
 
 fn console_checks(root: &Path) -> Result<bool, String> {
@@ -73,7 +80,9 @@ impl Drop for Mesh {
 }
 
 fn browser(root: &Path, weft: &Path) -> Result<(), String> {
-    let Some(chromium) = ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(|name| output(root, "sh", &["-c", &format!("command -v {name}")])) else {
+    let Some(chromium) =
+        ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(|name| output(root, "sh", &["-c", &format!("command -v {name}")]))
+    else {
         say("no Chromium here: the console was not looked at in a browser (install chromium)");
         return Ok(());
     };

@@ -18,7 +18,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
         say("the first build compiles about 600 libraries: up to 25 minutes on two cores; the next one takes seconds");
     }
     step("weft: build", || command(root, &cargo(), &["build", "--release", "--locked", "--package", "weft"]))?;
-    let given = |flag: &str| arguments.iter().any(|argument| *argument == flag);
+    let given = |flag: &str| arguments.contains(&flag);
     let mut weft = Command::new(&program);
     weft.arg("up");
     if !given("--no-demo") && !given("--demo") {

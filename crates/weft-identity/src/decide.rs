@@ -5,7 +5,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use cedar_policy::ffi::DetailedError;
-use cedar_policy::{Authorizer, Context, Decision as CedarDecision, Effect as CedarEffect, Entities, EntityId, EntityTypeName, Policy, PolicyId, PolicySet, Request, Schema, ValidationMode, Validator};
+use cedar_policy::{
+    Authorizer, Context, Decision as CedarDecision, Effect as CedarEffect, Entities, EntityId, EntityTypeName, Policy, PolicyId, PolicySet, Request, Schema,
+    ValidationMode, Validator,
+};
 use serde_json::{Map, Value, json};
 use weft_model::{AccessRequest, Decision, DecisionPoint, Effect, EntityUid, Facts};
 
@@ -93,7 +96,8 @@ impl CedarPoint {
     fn ask(&self, request: &AccessRequest, facts: &Facts) -> Result<Decision, String> {
         let action = uid(&EntityUid::new("Action", request.action.clone()))?;
         let context = Value::Object(without_null(&request.context));
-        let context = Context::from_json_value(context, Some((&self.schema, &action))).map_err(|error| format!("the context of `{}` does not fit the schema: {error}", request.action))?;
+        let context = Context::from_json_value(context, Some((&self.schema, &action)))
+            .map_err(|error| format!("the context of `{}` does not fit the schema: {error}", request.action))?;
         let asked = Request::new(uid(&request.principal)?, action, uid(&request.resource)?, context, Some(&self.schema)).map_err(|error| error.to_string())?;
         let entities = Entities::from_json_value(entities(facts), Some(&self.schema)).map_err(|error| format!("the facts do not fit the schema: {error}"))?;
         Ok(self.outcome(&self.authorizer.is_authorized(&asked, &self.policies, &entities)))
@@ -134,7 +138,8 @@ fn parse(file: &PolicyFile) -> Result<Vec<Policy>, Vec<PolicyFault>> {
     if file.text.len() > FILE_BYTES_MAX {
         return Err(whole(format!("the file is longer than {FILE_BYTES_MAX} bytes; split it")));
     }
-    let set = PolicySet::from_str(&file.text).map_err(|errors| errors.iter().flat_map(|error| located(file, &DetailedError::from(error))).collect::<Vec<_>>())?;
+    let set =
+        PolicySet::from_str(&file.text).map_err(|errors| errors.iter().flat_map(|error| located(file, &DetailedError::from(error))).collect::<Vec<_>>())?;
     let mut faults = Vec::new();
     let mut policies = Vec::new();
     for policy in set.policies() {
@@ -153,7 +158,11 @@ fn uid(entity: &EntityUid) -> Result<cedar_policy::EntityUid, String> {
 
 fn entities(facts: &Facts) -> Value {
     let of = |entity: &EntityUid| json!({"type": entity.kind, "id": entity.id});
-    facts.entities.iter().map(|entity| json!({"uid": of(&entity.uid), "attrs": without_null(&entity.attrs), "parents": entity.parents.iter().map(of).collect::<Vec<_>>()})).collect()
+    facts
+        .entities
+        .iter()
+        .map(|entity| json!({"uid": of(&entity.uid), "attrs": without_null(&entity.attrs), "parents": entity.parents.iter().map(of).collect::<Vec<_>>()}))
+        .collect()
 }
 
 /// Cedar has no null: what is not known is absent.

@@ -16,8 +16,19 @@ use crate::map::program::Program;
 use crate::map::value::Val;
 
 /// Text formats, the particular ones before those that fit nearly everything.
-const TEXT_FORMATS: [Format; 11] =
-    [Format::Zeek, Format::Cef, Format::Leef, Format::Auditd, Format::WineventText, Format::Evtx, Format::Xml, Format::Csv, Format::Syslog, Format::Kv, Format::Text];
+const TEXT_FORMATS: [Format; 11] = [
+    Format::Zeek,
+    Format::Cef,
+    Format::Leef,
+    Format::Auditd,
+    Format::WineventText,
+    Format::Evtx,
+    Format::Xml,
+    Format::Csv,
+    Format::Syslog,
+    Format::Kv,
+    Format::Text,
+];
 
 /// Fingerprints of all streams.
 #[derive(Debug, Default)]
@@ -67,7 +78,16 @@ impl Recogniser {
     /// # Errors
     /// When none does, or the record cannot be read in any form.
     #[expect(clippy::too_many_arguments, reason = "memory that is used again for every record")]
-    pub fn find(&self, text: &str, raw: &RawBatch, record: &RawRecord, scratch: &mut Scratch, arena: &Bump, slots: &mut Vec<u32>, last: Option<usize>) -> Result<usize, Malformed> {
+    pub fn find(
+        &self,
+        text: &str,
+        raw: &RawBatch,
+        record: &RawRecord,
+        scratch: &mut Scratch,
+        arena: &Bump,
+        slots: &mut Vec<u32>,
+        last: Option<usize>,
+    ) -> Result<usize, Malformed> {
         if decode::is_json(text) {
             let form = decode::Form { columns: &[], delimiter: None };
             let nodes = decode::decode_as(Format::Json, form, text, raw, scratch, arena)?;
@@ -90,7 +110,17 @@ impl Recogniser {
         Err(unclaimed(seen))
     }
 
-    fn ask<'e>(&self, entries: impl Iterator<Item = &'e Entry> + Clone, nodes: &crate::tree::Nodes<'_>, raw: &RawBatch, record: &RawRecord, arena: &Bump, slots: &mut Vec<u32>, last: Option<usize>) -> Result<usize, Malformed> {
+    #[expect(clippy::too_many_arguments, reason = "memory that is used again for every record")]
+    fn ask<'e>(
+        &self,
+        entries: impl Iterator<Item = &'e Entry> + Clone,
+        nodes: &crate::tree::Nodes<'_>,
+        raw: &RawBatch,
+        record: &RawRecord,
+        arena: &Bump,
+        slots: &mut Vec<u32>,
+        last: Option<usize>,
+    ) -> Result<usize, Malformed> {
         self.trie.locate(nodes, slots);
         let scope = Scope { nodes, slots, item: Val::Node(nodes, 0), index: 0, absent: &[], captures: &[], batch: raw, record, arena };
         let before = entries.clone().find(|entry| !entry.generic && Some(entry.program) == last && entry.condition.holds(&scope));

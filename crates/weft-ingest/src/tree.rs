@@ -243,7 +243,9 @@ pub fn write_static(value: &StaticNode, out: &mut Vec<u8>) {
 /// Appends a JSON string.
 pub fn write_text(text: &str, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
-    if bytes.iter().any(|byte| *byte < 0x20 || *byte == b'"' || *byte == b'\\') {
+    // Without an early exit inside a chunk, so that the compiler makes vector code of it.
+    let escapes = |chunk: &[u8]| chunk.iter().fold(false, |found, byte| found | (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\'));
+    if bytes.chunks(64).any(escapes) {
         let _infallible = serde_json::to_writer(out, text);
     } else {
         out.reserve(bytes.len() + 2);

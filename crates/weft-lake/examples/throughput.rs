@@ -1,6 +1,6 @@
 //! How fast the lake writes: Parquet rows a second on one core, durable records a second through
 //! the log, and the time of a point query. `cargo run --release -p weft-lake --example throughput`.
-#![allow(clippy::print_stdout, clippy::expect_used, clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+#![allow(clippy::too_many_lines, clippy::print_stdout, clippy::expect_used, clippy::cast_precision_loss, clippy::cast_possible_truncation)]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -146,27 +146,23 @@ pub struct Refused {
 ///
 /// # Errors
 /// [`Refused`] when the decision is forbid, with the determining policies.
-pub fn authorize<T: Proposal>(pdp: &dyn DecisionPoint, facts: &Facts, principal: &EntityUid, trace: &TraceId, value: T) -> Result<Approved<T>, Refused> {
+pub fn authorize<T: Proposal>(pdp: &dyn DecisionPoint, facts: &Facts, principal: &EntityUid, trace: &TraceId, value: T) -> Result<Approved<T>, Box<Refused>> {
     let request = value.request(principal);
     let decision = pdp.decide(&request, facts);
     match decision.effect {
         Effect::Permit => Ok(Approved { value, principal: principal.clone(), decision, trace: trace.clone() }),
-        Effect::Forbid => Err(Refused {
+        Effect::Forbid => Err(Box::new(Refused {
             reason: refusal(&decision),
             action: request.action,
             resource: request.resource.id,
             principal: principal.id.clone(),
             decision,
-        }),
+        })),
     }
 }
 
 fn refusal(decision: &Decision) -> String {
-    if decision.determining.is_empty() {
-        "no policy permits it".to_owned()
-    } else {
-        format!("forbidden by {}", decision.determining.join(", "))
-    }
+    if decision.determining.is_empty() { "no policy permits it".to_owned() } else { format!("forbidden by {}", decision.determining.join(", ")) }
 }
 
 #[cfg(test)]
@@ -179,6 +175,7 @@ mod tests {
             Decision { effect: self.0, determining: Vec::new(), errors: Vec::new() }
         }
     }
+    #[derive(Debug)]
     struct Door;
     impl Proposal for Door {
         fn request(&self, principal: &EntityUid) -> AccessRequest {

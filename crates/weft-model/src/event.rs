@@ -35,7 +35,7 @@ pub fn column(rows: &RecordBatch, path: &str) -> Option<ArrayRef> {
 }
 
 /// The text at a path and row, where it is text and present.
-pub fn text<'a>(array: &'a ArrayRef, row: usize) -> Option<&'a str> {
+pub fn text(array: &ArrayRef, row: usize) -> Option<&str> {
     let strings: &StringArray = array.as_string_opt::<i32>()?;
     (row < strings.len() && strings.is_valid(row)).then(|| strings.value(row))
 }
@@ -200,9 +200,11 @@ mod tests {
 
     #[test]
     fn a_row_is_written_without_what_is_absent_and_with_its_extra() {
-        let user = StructArray::from(vec![(Arc::new(Field::new("name", DataType::Utf8, true)), Arc::new(StringArray::from(vec![Some("a\"b"), None])) as ArrayRef)]);
+        let user =
+            StructArray::from(vec![(Arc::new(Field::new("name", DataType::Utf8, true)), Arc::new(StringArray::from(vec![Some("a\"b"), None])) as ArrayRef)]);
         let json = |name: &str| Field::new(name, DataType::Utf8, true).with_metadata(HashMap::from([(JSON.to_owned(), "1".to_owned())]));
-        let schema = Schema::new(vec![Field::new("time", DataType::Int64, false), Field::new("user", user.data_type().clone(), true), json("unmapped"), json("extra")]);
+        let schema =
+            Schema::new(vec![Field::new("time", DataType::Int64, false), Field::new("user", user.data_type().clone(), true), json("unmapped"), json("extra")]);
         let columns: Vec<ArrayRef> = vec![
             Arc::new(Int64Array::from(vec![1, 2])),
             Arc::new(user),

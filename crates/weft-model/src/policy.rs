@@ -100,7 +100,12 @@ impl Proposal for Plan {
     fn request(&self, principal: &EntityUid) -> AccessRequest {
         let mut context = serde_json::Map::new();
         context.insert("changes".to_owned(), serde_json::Value::from(self.changes.len()));
-        AccessRequest { principal: principal.clone(), action: "apply_plan".to_owned(), resource: EntityUid::new("EnforcementPoint", self.point.clone()), context }
+        AccessRequest {
+            principal: principal.clone(),
+            action: "apply_plan".to_owned(),
+            resource: EntityUid::new("EnforcementPoint", self.point.clone()),
+            context,
+        }
     }
 }
 

@@ -13,7 +13,11 @@ fn metadata(uid: &str, trace: &TraceId) -> Value {
 pub fn decision(request: &AccessRequest, decision: &Decision, trace: &TraceId, now: Timestamp) -> Value {
     let permit = decision.effect == Effect::Permit;
     let uid = TraceId::of(&format!("{trace}{}{}{}{}", request.principal.id, request.action, request.resource.id, now.0));
-    let authorizations: Vec<Value> = decision.determining.iter().map(|policy| json!({"decision": if permit { "permit" } else { "forbid" }, "policy": {"uid": policy, "name": policy}})).collect();
+    let authorizations: Vec<Value> = decision
+        .determining
+        .iter()
+        .map(|policy| json!({"decision": if permit { "permit" } else { "forbid" }, "policy": {"uid": policy, "name": policy}}))
+        .collect();
     let detail = match (permit, decision.determining.is_empty(), decision.errors.is_empty()) {
         (true, ..) => format!("permitted by {}", decision.determining.join(", ")),
         (false, false, _) => format!("forbidden by {}", decision.determining.join(", ")),

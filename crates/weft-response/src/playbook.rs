@@ -179,7 +179,10 @@ impl Template {
     /// The command on one object, with what a decision needs to know as arguments.
     fn command(&self, object: &str, target: &str, finding: &Finding) -> Command {
         let arguments: Map<String, Value> =
-            [("severity_id", Value::from(finding.severity_id)), ("finding", Value::from(finding.uid.clone())), ("reason", Value::from(finding.title.clone()))].into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            [("severity_id", Value::from(finding.severity_id)), ("finding", Value::from(finding.uid.clone())), ("reason", Value::from(finding.title.clone()))]
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect();
         let kind = if self.action.ends_with("_address") { "Address" } else { "Object" };
         Command { target: target.to_owned(), action: self.action.clone(), object: EntityUid::new(kind, object), arguments }
     }
@@ -261,7 +264,9 @@ impl Lint<'_> {
         }
         match &step.agent {
             None => self.fault(at, "`agent` is missing"),
-            Some(agent) if !self.document.agent_definitions.contains_key(agent) => self.fault(format!("{at}.agent"), format!("`{agent}` is not in agent_definitions")),
+            Some(agent) if !self.document.agent_definitions.contains_key(agent) => {
+                self.fault(format!("{at}.agent"), format!("`{agent}` is not in agent_definitions"))
+            }
             Some(_) => {}
         }
         for target in step.targets.iter().filter(|target| !self.document.target_definitions.contains_key(*target)) {

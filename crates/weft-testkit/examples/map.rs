@@ -2,7 +2,7 @@
 //! `cargo run -p weft-testkit --example map -- STREAM PATH…`, with `--events` for the events
 //! themselves, `--rejects` for the rejects. Faults of connector files are always told.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::too_many_lines, reason = "a tool for the terminal")]
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -46,7 +46,10 @@ fn main() {
         let mut flush = |context: &Context, held: &mut Vec<Bytes>| {
             let mapped = mapper.map(&batch(stream, context.clone(), std::mem::take(held)));
             for events in &mapped.batches {
-                *tally.mapped.entry(format!("{} {}", events.class, weft_model::ocsf::schema().class(events.class.0).map_or("", |class| &class.name))).or_default() += events.rows.num_rows();
+                *tally
+                    .mapped
+                    .entry(format!("{} {}", events.class, weft_model::ocsf::schema().class(events.class.0).map_or("", |class| &class.name)))
+                    .or_default() += events.rows.num_rows();
                 for event in events.to_json() {
                     for violation in validator.validate(&event).into_iter().filter(|violation| violation.level() == Level::Error) {
                         *tally.violations.entry(format!("{} {violation}", events.class)).or_default() += 1;

@@ -40,7 +40,8 @@ pub fn say(line: &str) {
 /// Every connector of the project, from disk.
 pub fn connectors() -> Vec<ConnectorSource> {
     let folder = root().join("connectors");
-    let mut sources: Vec<ConnectorSource> = entries(&folder).into_iter().filter(|path| path.join("connector.toml").exists()).map(|path| connector(&path)).collect();
+    let mut sources: Vec<ConnectorSource> =
+        entries(&folder).into_iter().filter(|path| path.join("connector.toml").exists()).map(|path| connector(&path)).collect();
     sources.sort_by(|a, b| a.name.cmp(&b.name));
     sources
 }
@@ -69,10 +70,6 @@ pub fn registry() -> (Arc<Registry>, Vec<Fault>) {
 /// A batch of these records.
 pub fn batch(stream: &str, context: Context, records: Vec<Bytes>) -> RawBatch {
     let stream = StreamId::from(stream);
-    let records = records
-        .into_iter()
-        .zip(0_u64..)
-        .map(|(bytes, place)| RawRecord { id: RecordId::of(&stream, &place.to_be_bytes(), &bytes), bytes })
-        .collect();
+    let records = records.into_iter().zip(0_u64..).map(|(bytes, place)| RawRecord { id: RecordId::of(&stream, &place.to_be_bytes(), &bytes), bytes }).collect();
     RawBatch { source: SourceId::from("test"), stream, context, next: Position::default(), received: RECEIVED, records }
 }

@@ -168,7 +168,10 @@ pub fn compile(files: &Files) -> Result<Content, Vec<String>> {
     let (rules, found) = rules(files, None);
     faults.extend(found);
     let under = |folder: &'static str, ending: &'static str| files.iter().filter(move |(path, _)| path.contains(folder) && path.ends_with(ending));
-    let playbooks = keep(under("/playbooks/", ".json").map(|(path, text)| Playbook::parse(path, text).map_err(|found| found.iter().map(ToString::to_string).collect())), &mut faults);
+    let playbooks = keep(
+        under("/playbooks/", ".json").map(|(path, text)| Playbook::parse(path, text).map_err(|found| found.iter().map(ToString::to_string).collect())),
+        &mut faults,
+    );
     let checks = keep(under("/checks/", ".toml").map(|(path, text)| Check::parse(path, text).map_err(|fault| vec![fault.to_string()])), &mut faults);
     let metrics = keep(under("/metrics/", ".toml").map(|(path, text)| Metric::parse(path, text).map_err(|fault| vec![fault.to_string()])), &mut faults);
     match (pdp(files), faults.is_empty()) {
@@ -182,7 +185,11 @@ pub fn compile(files: &Files) -> Result<Content, Vec<String>> {
 
 fn pdp(files: &Files) -> Result<CedarPoint, Vec<String>> {
     let file = |(path, text): (&String, &String)| PolicyFile { name: path.clone(), text: text.clone() };
-    let schema = files.iter().find(|(path, _)| path.ends_with(".cedarschema")).map(file).ok_or_else(|| vec!["content/policies: there is no `.cedarschema`".to_owned()])?;
+    let schema = files
+        .iter()
+        .find(|(path, _)| path.ends_with(".cedarschema"))
+        .map(file)
+        .ok_or_else(|| vec!["content/policies: there is no `.cedarschema`".to_owned()])?;
     let policies: Vec<PolicyFile> = files.iter().filter(|(path, _)| path.ends_with(".cedar")).map(file).collect();
     CedarPoint::compile(&schema, &policies).map_err(|faults| faults.iter().map(ToString::to_string).collect())
 }

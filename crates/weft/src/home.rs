@@ -41,7 +41,9 @@ impl Home {
         let (file, must) = common.config.as_ref().map_or((&beside, false), |file| (file, true));
         let config = match fs::read_to_string(file) {
             Ok(text) => config::parse(&file.display().to_string(), &text).map_err(|faults| Fault::Misuse(faults.iter().map(ToString::to_string).collect()))?,
-            Err(error) if must || error.kind() != std::io::ErrorKind::NotFound => return Err(Fault::misuse(format!("`{}` cannot be read: {error}", file.display()))),
+            Err(error) if must || error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Fault::misuse(format!("`{}` cannot be read: {error}", file.display())));
+            }
             Err(_) => Config::default(),
         };
         Ok(Self { dir: common.data.clone(), config })
@@ -52,7 +54,11 @@ impl Home {
     /// # Errors
     /// It cannot be made.
     pub fn create(&self) -> Result<(), Fault> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir).map_err(|error| Fault::misuse(format!("`{}` cannot be made: {error}", self.dir.display())))
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.dir)
+            .map_err(|error| Fault::misuse(format!("`{}` cannot be made: {error}", self.dir.display())))
     }
 
     /// Whether there is a lake to read.
@@ -88,7 +94,12 @@ impl Home {
     pub fn announce(&self, run: &RunFile) -> Result<(), Fault> {
         let file = self.run_file();
         let _old = fs::remove_file(&file);
-        let mut opened = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).map_err(|error| Fault::failed(format!("`{}`: {error}", file.display())))?;
+        let mut opened = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&file)
+            .map_err(|error| Fault::failed(format!("`{}`: {error}", file.display())))?;
         Ok(opened.write_all(&serde_json::to_vec(run).map_err(Fault::failed)?)?)
     }
 

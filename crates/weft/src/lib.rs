@@ -8,7 +8,6 @@ pub mod cli;
 pub mod config;
 pub mod content;
 pub mod demo;
-pub mod demo;
 pub mod door;
 pub mod home;
 pub mod mesh;

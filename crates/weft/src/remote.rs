@@ -42,7 +42,11 @@ impl Remote {
     }
 
     async fn answer(&self, request: reqwest::RequestBuilder) -> Result<Value, Fault> {
-        let response = request.bearer_auth(&self.run.token).send().await.map_err(|error| Fault::failed(format!("the mesh at {} does not answer: {error}", self.run.address)))?;
+        let response = request
+            .bearer_auth(&self.run.token)
+            .send()
+            .await
+            .map_err(|error| Fault::failed(format!("the mesh at {} does not answer: {error}", self.run.address)))?;
         let success = response.status().is_success();
         let body = response.bytes().await.map_err(Fault::failed)?;
         let answer: Value = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap_or(Value::Null) };

@@ -14,7 +14,9 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::Mutex;
 use weft_identity::facts::{self, Networks};
-use weft_model::{AccessRequest, Approved, Command, Decision, DecisionPoint, EntityUid, Facts, Finding, PortError, Proposal, Responder, Timestamp, TraceId, authorize};
+use weft_model::{
+    AccessRequest, Approved, Command, Decision, DecisionPoint, EntityUid, Facts, Finding, PortError, Proposal, Responder, Timestamp, TraceId, authorize,
+};
 use weft_response::{Action, Event, Phase, Playbook, Run, events, step};
 
 use crate::door::now;
@@ -24,8 +26,8 @@ pub use view::{entry, finding_view, run_state};
 
 /// Runs that are looked at when the mesh starts again.
 const RESUME_RUNS_MAX: u32 = 10_000;
-/// Role of whoever holds the console's token.
-const RESPONDER: &str = "responder";
+/// Roles of whoever holds the console's token.
+const ROLES: &[&str] = &["responder"];
 
 /// Where events of our own go; they are durable when the call comes back.
 #[async_trait]
@@ -219,7 +221,7 @@ impl Respond {
     }
 
     fn facts(&self, principal: &EntityUid, address: Option<IpAddr>, at: Timestamp) -> Facts {
-        let person = (principal.kind == "User").then_some((principal, [RESPONDER].as_slice()));
+        let person = (principal.kind == "User").then_some((principal, ROLES));
         facts::of_addresses(&self.networks, address.as_slice(), person, at)
     }
 

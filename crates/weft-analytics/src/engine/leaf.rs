@@ -50,7 +50,8 @@ struct Literals {
 impl FieldProgram {
     /// Builds the program of a field from its tests; `paths_of` resolves referenced fields.
     pub(crate) fn build(paths: Vec<String>, tests: &[(Test, Leaf)], paths_of: impl Fn(&str) -> Vec<String>) -> Result<Self, String> {
-        let mut program = Self { paths, folded: Literals::default(), cased: Literals::default(), others: Vec::new(), present: None, absent: None, references: Vec::new() };
+        let mut program =
+            Self { paths, folded: Literals::default(), cased: Literals::default(), others: Vec::new(), present: None, absent: None, references: Vec::new() };
         let (mut folded, mut cased) = (Vec::new(), Vec::new());
         for (test, leaf) in tests {
             match test {
@@ -125,7 +126,9 @@ impl Reference {
         }
         for (row, id) in &values.pairs {
             let (Some(value), Some(others)) = (values.distinct.get(*id as usize), by_row.get(row)) else { continue };
-            let holds = others.iter().any(|other| if self.cased { self.place.holds(value, other) } else { self.place.holds(&value.to_lowercase(), &other.to_lowercase()) });
+            let holds = others
+                .iter()
+                .any(|other| if self.cased { self.place.holds(value, other) } else { self.place.holds(&value.to_lowercase(), &other.to_lowercase()) });
             if holds {
                 bits.set(self.leaf, *row);
             }

@@ -104,7 +104,10 @@ fn link(rules: &mut Vec<Placed>, faults: &mut Vec<RuleFault>) {
 }
 
 fn names(rules: &[Placed]) -> HashMap<String, usize> {
-    let both = rules.iter().enumerate().flat_map(|(at, (_, loaded))| [Some(loaded.rule.id.clone()), loaded.rule.name.clone()].into_iter().flatten().map(move |name| (name, at)));
+    let both = rules
+        .iter()
+        .enumerate()
+        .flat_map(|(at, (_, loaded))| [Some(loaded.rule.id.clone()), loaded.rule.name.clone()].into_iter().flatten().map(move |name| (name, at)));
     both.collect()
 }
 
@@ -147,8 +150,18 @@ fn programs(rules: &[Placed], fields: &FieldMap, faults: &mut Vec<RuleFault>) ->
             }
         }
         if !any {
-            let named = [&logsource.product, &logsource.category, &logsource.service].into_iter().flatten().map(|part| format!("`{part}`")).collect::<Vec<_>>().join(", ");
-            faults.push(RuleFault { file: file.clone(), line: loaded.rule.line, reason: format!("the rule can never fire here: no kind of event is known for the logsource {named}"), refused: false });
+            let named = [&logsource.product, &logsource.category, &logsource.service]
+                .into_iter()
+                .flatten()
+                .map(|part| format!("`{part}`"))
+                .collect::<Vec<_>>()
+                .join(", ");
+            faults.push(RuleFault {
+                file: file.clone(),
+                line: loaded.rule.line,
+                reason: format!("the rule can never fire here: no kind of event is known for the logsource {named}"),
+                refused: false,
+            });
         }
     }
     let mut programs = Vec::new();

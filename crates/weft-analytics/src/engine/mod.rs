@@ -132,7 +132,13 @@ impl Engine {
     }
 
     /// Feeds a correlation; returns what it completed, for those above it.
-    fn correlate<'v>(&mut self, correlation: usize, member: usize, occurrence: &Occurrence<'v>, findings: &mut Vec<Finding>) -> Option<(Feeds, Occurrence<'v>)> {
+    fn correlate<'v>(
+        &mut self,
+        correlation: usize,
+        member: usize,
+        occurrence: &Occurrence<'v>,
+        findings: &mut Vec<Finding>,
+    ) -> Option<(Feeds, Occurrence<'v>)> {
         let loaded = self.rules.get(correlation)?;
         let Body::Correlation(of) = &loaded.rule.body else { return None };
         let field = |name: &str| {

@@ -9,8 +9,15 @@ use crate::sigma::fields::Kind;
 use crate::sigma::rule::Rule;
 
 /// Paths that name entities where an event carries no observables, with the OCSF observable type.
-const ENTITY_PATHS: [(&str, i64); 7] =
-    [("src_endpoint.ip", 2), ("dst_endpoint.ip", 2), ("actor.user.name", 4), ("user.name", 4), ("device.hostname", 1), ("device.ip", 2), ("process.file.hashes.value", 8)];
+const ENTITY_PATHS: [(&str, i64); 7] = [
+    ("src_endpoint.ip", 2),
+    ("dst_endpoint.ip", 2),
+    ("actor.user.name", 4),
+    ("user.name", 4),
+    ("device.hostname", 1),
+    ("device.ip", 2),
+    ("process.file.hashes.value", 8),
+];
 /// Most entities of one finding.
 const ENTITIES_MAX: usize = 50;
 
@@ -80,7 +87,9 @@ impl<'v> Occurrence<'v> {
         }
         let mut found = Vec::new();
         for (path, type_id) in ENTITY_PATHS {
-            descend_json(&event, path, &mut |value| found.extend(value.as_str().map(|value| Entity { name: path.to_owned(), type_id, value: value.to_owned() })));
+            descend_json(&event, path, &mut |value| {
+                found.extend(value.as_str().map(|value| Entity { name: path.to_owned(), type_id, value: value.to_owned() }))
+            });
         }
         distinct(found)
     }

@@ -62,18 +62,21 @@ impl Builder {
         let when = kind
             .when
             .iter()
-            .map(|(path, values)| Expr::Any(values.iter().map(|text| Expr::Leaf(number(&mut numbers, path, Test::Literal { place: Place::Whole, text: text.clone(), cased: false }))).collect()))
+            .map(|(path, values)| {
+                Expr::Any(
+                    values
+                        .iter()
+                        .map(|text| Expr::Leaf(number(&mut numbers, path, Test::Literal { place: Place::Whole, text: text.clone(), cased: false })))
+                        .collect(),
+                )
+            })
             .collect();
         Self { kind, when: Expr::All(when), rules: Vec::new(), numbers }
     }
 
     pub(crate) fn add(&mut self, rule: usize, detection: &Detection, first_seen: bool) {
         let mut labels = Vec::new();
-        let selections: Vec<Expr> = detection
-            .selections
-            .iter()
-            .map(|selection| self.matcher(&selection.matcher, &selection.name, &mut labels))
-            .collect();
+        let selections: Vec<Expr> = detection.selections.iter().map(|selection| self.matcher(&selection.matcher, &selection.name, &mut labels)).collect();
         let expr = condition(&detection.condition, &selections);
         self.rules.push(Bound { rule, expr, labels, first_seen });
     }
@@ -98,7 +101,8 @@ impl Builder {
             by_field.entry(field).or_default().push((test, leaf));
         }
         let kind = self.kind;
-        let fields = by_field.iter().map(|(field, tests)| FieldProgram::build(kind.paths(field), tests, |other| kind.paths(other))).collect::<Result<_, _>>()?;
+        let fields =
+            by_field.iter().map(|(field, tests)| FieldProgram::build(kind.paths(field), tests, |other| kind.paths(other))).collect::<Result<_, _>>()?;
         Ok(Program { kind, when: self.when, rules: self.rules, fields, leaves })
     }
 }

@@ -136,7 +136,9 @@ impl Group {
             let window = self.events.get(from..=to)?;
             let found = match &of.kind {
                 CorrelationKind::EventCount(least) => window.len() >= least.0,
-                CorrelationKind::ValueCount(least, _) => window.len() >= least.0 && window.iter().filter_map(|event| event.value.as_deref()).collect::<BTreeSet<_>>().len() >= least.0,
+                CorrelationKind::ValueCount(least, _) => {
+                    window.len() >= least.0 && window.iter().filter_map(|event| event.value.as_deref()).collect::<BTreeSet<_>>().len() >= least.0
+                }
                 CorrelationKind::Temporal => (0..of.rules.len()).all(|member| window.iter().any(|event| event.member == member)),
                 CorrelationKind::TemporalOrdered => ordered(window, of.rules.len()).is_some(),
             };

@@ -121,7 +121,8 @@ impl<'a> Parser<'a> {
 
     fn quantified(&mut self, quantity: &str) -> Result<Condition, String> {
         let Some(pattern) = self.next() else { return Err(format!("`{quantity} of` must be followed by `them` or a name")) };
-        let matching: Vec<Condition> = self.names.iter().enumerate().filter(|(_, name)| chosen(pattern, name)).map(|(index, _)| Condition::Selection(index)).collect();
+        let matching: Vec<Condition> =
+            self.names.iter().enumerate().filter(|(_, name)| chosen(pattern, name)).map(|(index, _)| Condition::Selection(index)).collect();
         if matching.is_empty() {
             return Err(format!("`{pattern}` in the condition names no selection; there are {}", quoted(self.names)));
         }
@@ -198,7 +199,9 @@ mod tests {
 
     #[test]
     fn wildcards_in_names() {
-        for (pattern, name, holds) in [("a*", "abc", true), ("*c", "abc", true), ("a*c", "abc", true), ("a*b*c", "aXbYc", true), ("ab*bc", "abc", false), ("a*b*c", "ac", false)] {
+        for (pattern, name, holds) in
+            [("a*", "abc", true), ("*c", "abc", true), ("a*c", "abc", true), ("a*b*c", "aXbYc", true), ("ab*bc", "abc", false), ("a*b*c", "ac", false)]
+        {
             assert_eq!(wildcard(pattern, name), holds, "{pattern} {name}");
         }
     }

@@ -47,13 +47,19 @@ pub(super) fn parse(node: &Node) -> Result<Correlation, Fault> {
         return Err(Fault::at(node.line, "`correlation.rules` is missing"));
     }
     let Some(span) = node.text("timespan")? else { return Err(Fault::at(node.line, "`correlation.timespan` is missing")) };
-    let timespan_ms = timespan(&span).ok_or_else(|| Fault::at(node.get("timespan").map_or(node.line, |node| node.line), format!("`{span}` is not a time span such as 10m")))?;
+    let timespan_ms = timespan(&span)
+        .ok_or_else(|| Fault::at(node.get("timespan").map_or(node.line, |node| node.line), format!("`{span}` is not a time span such as 10m")))?;
     let kind = match kind.as_str() {
         "event_count" => CorrelationKind::EventCount(threshold(node)?),
         "value_count" => CorrelationKind::ValueCount(threshold(node)?, counted_field(node)?),
         "temporal" => CorrelationKind::Temporal,
         "temporal_ordered" => CorrelationKind::TemporalOrdered,
-        other => return Err(Fault::at(node.line, format!("the correlation type `{other}` is not known; known are event_count, value_count, temporal, temporal_ordered"))),
+        other => {
+            return Err(Fault::at(
+                node.line,
+                format!("the correlation type `{other}` is not known; known are event_count, value_count, temporal, temporal_ordered"),
+            ));
+        }
     };
     Ok(Correlation { kind, rules, group_by: node.texts("group-by")?, timespan_ms, aliases: aliases(node)?, generate: generate(node)? })
 }
@@ -71,7 +77,11 @@ fn threshold(node: &Node) -> Result<Threshold, Fault> {
     let Some(condition) = node.get("condition") else { return Err(Fault::at(node.line, "`correlation.condition` is missing")) };
     let number = |key: &str| -> Result<Option<usize>, Fault> {
         let Some(text) = condition.text(key)? else { return Ok(None) };
-        text.parse().ok().filter(|count| (1..=THRESHOLD_MAX).contains(count)).map(Some).ok_or_else(|| Fault::at(condition.line, format!("`{text}` must be a number from 1 to {THRESHOLD_MAX}")))
+        text.parse()
+            .ok()
+            .filter(|count| (1..=THRESHOLD_MAX).contains(count))
+            .map(Some)
+            .ok_or_else(|| Fault::at(condition.line, format!("`{text}` must be a number from 1 to {THRESHOLD_MAX}")))
     };
     if let Some((key, value)) = condition.entries().iter().find(|(key, _)| !matches!(key.as_str(), "gte" | "gt" | "eq" | "field")) {
         return Err(Fault::at(value.line, format!("`{key}` in a correlation condition is not supported; write gte or gt")));

@@ -129,7 +129,14 @@ fn modifiers<'a>(names: impl Iterator<Item = &'a str>, line: u64) -> Result<Modi
             "gt" => found.kind = Kind::Compare(Order::Greater),
             "gte" => found.kind = Kind::Compare(Order::GreaterOrEqual),
             "fieldref" => found.kind = Kind::Field,
-            other => return Err(Fault::at(line, format!("the modifier `{other}` is not known here; known are contains, startswith, endswith, all, cased, windash, re, i, m, s, cidr, exists, lt, lte, gt, gte, fieldref"))),
+            other => {
+                return Err(Fault::at(
+                    line,
+                    format!(
+                        "the modifier `{other}` is not known here; known are contains, startswith, endswith, all, cased, windash, re, i, m, s, cidr, exists, lt, lte, gt, gte, fieldref"
+                    ),
+                ));
+            }
         }
     }
     Ok(found)
@@ -153,7 +160,8 @@ fn field(key: &str, node: &Node) -> Result<Matcher, Fault> {
         }
         let spelled = item.scalar().unwrap_or_else(|| "null".to_owned());
         let label = if name.is_empty() { spelled } else { format!("{key}: {spelled}") };
-        let mut tests: Vec<Matcher> = tests(&asked, item)?.into_iter().map(|test| Matcher::Field { field: name.to_owned(), test, label: label.clone() }).collect();
+        let mut tests: Vec<Matcher> =
+            tests(&asked, item)?.into_iter().map(|test| Matcher::Field { field: name.to_owned(), test, label: label.clone() }).collect();
         match tests.pop() {
             Some(only) if tests.is_empty() => any.push(only),
             Some(last) => {

@@ -86,7 +86,9 @@ impl FieldMap {
         }
         self.kinds.iter().filter(move |kind| {
             let has = &kind.logsource;
-            meets(asked.category.as_deref(), has.category.as_deref()) && meets(asked.product.as_deref(), has.product.as_deref()) && meets(asked.service.as_deref(), has.service.as_deref())
+            meets(asked.category.as_deref(), has.category.as_deref())
+                && meets(asked.product.as_deref(), has.product.as_deref())
+                && meets(asked.service.as_deref(), has.service.as_deref())
         })
     }
 }

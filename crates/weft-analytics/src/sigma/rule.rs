@@ -133,7 +133,12 @@ fn severity(node: &Node) -> Result<i64, Fault> {
         "medium" => 3,
         "high" => 4,
         "critical" => 5,
-        _ => return Err(Fault::at(node.get("level").map_or(node.line, |level| level.line), format!("the level `{level}` is not known; known are informational, low, medium, high, critical"))),
+        _ => {
+            return Err(Fault::at(
+                node.get("level").map_or(node.line, |level| level.line),
+                format!("the level `{level}` is not known; known are informational, low, medium, high, critical"),
+            ));
+        }
     })
 }
 

@@ -115,9 +115,7 @@ fn an_access_key_by_an_unusual_person() {
 
 #[test]
 fn a_factor_reset() {
-    let event = |code: &str, status: i64| {
-        json!({"time": 1, "status_id": status, "metadata": {"uid": "u", "event_code": code, "product": {"name": "Okta System Log", "vendor_name": "Okta"}}, "user": {"name": "ada"}, "src_endpoint": {"ip": "192.0.2.1"}})
-    };
+    let event = |code: &str, status: i64| json!({"time": 1, "status_id": status, "metadata": {"uid": "u", "event_code": code, "product": {"name": "Okta System Log", "vendor_name": "Okta"}}, "user": {"name": "ada"}, "src_endpoint": {"ip": "192.0.2.1"}});
     let findings = engine().observe(&batch(3007, &[event("user.mfa.factor.reset_all", 1)]));
     assert_eq!(names(&findings), ["Okta second factor reset"]);
     assert_eq!(findings[0].matched, ["reset: eventType: user.mfa.factor.reset_all"]);

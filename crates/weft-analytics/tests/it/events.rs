@@ -36,9 +36,15 @@ fn column(name: &str, values: &[Option<&Value>]) -> (Field, ArrayRef) {
         return (Field::new(name, array.data_type_owned(), true), Arc::new(array));
     }
     if !json && values.iter().flatten().all(|value| value.is_i64()) {
-        return (Field::new(name, DataType::Int64, true), Arc::new(Int64Array::from(values.iter().map(|value| value.and_then(Value::as_i64)).collect::<Vec<_>>())));
+        return (
+            Field::new(name, DataType::Int64, true),
+            Arc::new(Int64Array::from(values.iter().map(|value| value.and_then(Value::as_i64)).collect::<Vec<_>>())),
+        );
     }
-    let texts: Vec<Option<String>> = values.iter().map(|value| value.map(|value| if json { value.to_string() } else { value.as_str().map_or_else(|| value.to_string(), str::to_owned) })).collect();
+    let texts: Vec<Option<String>> = values
+        .iter()
+        .map(|value| value.map(|value| if json { value.to_string() } else { value.as_str().map_or_else(|| value.to_string(), str::to_owned) }))
+        .collect();
     let mut field = Field::new(name, DataType::Utf8, true);
     if json {
         field = field.with_metadata(HashMap::from([(weft_model::event::JSON.to_owned(), "1".to_owned())]));

@@ -29,7 +29,9 @@ fn a_broken_rule_does_not_stop_the_others() {
 
 #[test]
 fn correlations_need_their_rules() {
-    let correlation = |name: &str, rule: &str| format!("title: {name}\nname: {name}\ncorrelation:\n  type: event_count\n  rules: [{rule}]\n  timespan: 5m\n  condition: {{gte: 3}}\n");
+    let correlation = |name: &str, rule: &str| {
+        format!("title: {name}\nname: {name}\ncorrelation:\n  type: event_count\n  rules: [{rule}]\n  timespan: 5m\n  condition: {{gte: 3}}\n")
+    };
     assert_eq!(faults(&[GOOD, &correlation("a", "good"), &correlation("b", "a")]), (3, vec![]));
     let (count, faults) = faults(&[GOOD, &correlation("a", "nowhere"), &correlation("b", "a"), &correlation("c", "d"), &correlation("d", "c")]);
     assert_eq!(count, 1);

@@ -29,7 +29,9 @@ fn test(event: &Value, field: &str, test: &Test) -> bool {
         Test::Compare(order, bound) => values.any(|value| value.parse().is_ok_and(|value| order.holds(value, f64::from_bits(*bound)))),
         Test::Present => values.next().is_some(),
         Test::Absent => values.next().is_none(),
-        Test::Field { place, other, cased } => values.any(|value| self::values(event, other).iter().any(|other| place.holds(&fold(&value, *cased), &fold(other, *cased)))),
+        Test::Field { place, other, cased } => {
+            values.any(|value| self::values(event, other).iter().any(|other| place.holds(&fold(&value, *cased), &fold(other, *cased))))
+        }
     }
 }
 
@@ -65,15 +67,39 @@ fn event() -> impl Strategy<Value = Value> {
 
 fn rule_text() -> impl Strategy<Value = String> {
     let key = prop::sample::select(vec![
-        "a", "o.b", "Both", "u.x", "a|contains", "Both|startswith", "o.b|endswith", "a|contains|cased", "a|cased", "u.x|re", "o.b|re|i", "Both|contains|all", "a|contains|windash",
+        "a",
+        "o.b",
+        "Both",
+        "u.x",
+        "a|contains",
+        "Both|startswith",
+        "o.b|endswith",
+        "a|contains|cased",
+        "a|cased",
+        "u.x|re",
+        "o.b|re|i",
+        "Both|contains|all",
+        "a|contains|windash",
     ]);
     let value = prop_oneof!["'[abAB*.\\\\?-]{1,3}'", Just("null".to_owned()), Just("['a', 'b*']".to_owned())];
     let safe = |key: &str, value: String| if key.contains("|re") { "'^[ab]+.?$'".to_owned() } else { value };
     let plain = (key, value).prop_map(move |(key, value)| format!("{key}: {}", safe(key, value)));
-    let other = prop::sample::select(vec!["a|exists: true", "o.b|exists: false", "a|cidr: 10.0.0.0/29", "n|gte: 5", "n|lt: 3", "n: 7", "a|fieldref: o.b", "o.b|fieldref|contains: u.x"]).prop_map(str::to_owned);
+    let other = prop::sample::select(vec![
+        "a|exists: true",
+        "o.b|exists: false",
+        "a|cidr: 10.0.0.0/29",
+        "n|gte: 5",
+        "n|lt: 3",
+        "n: 7",
+        "a|fieldref: o.b",
+        "o.b|fieldref|contains: u.x",
+    ])
+    .prop_map(str::to_owned);
     let line = prop_oneof![3 => plain, 1 => other];
     let condition = prop::sample::select(vec!["s1", "s1 and s2", "s1 or not s2", "not (s1 or s2)", "1 of s*", "all of them", "not 1 of them"]);
-    (line.clone(), line, condition).prop_map(|(one, two, condition)| format!("title: t\nlogsource: {{category: k}}\ndetection:\n  s1:\n    {one}\n  s2:\n    - {two}\n    - n: 11\n  condition: {condition}\n"))
+    (line.clone(), line, condition).prop_map(|(one, two, condition)| {
+        format!("title: t\nlogsource: {{category: k}}\ndetection:\n  s1:\n    {one}\n  s2:\n    - {two}\n    - n: 11\n  condition: {condition}\n")
+    })
 }
 
 proptest! {

@@ -36,7 +36,10 @@ fn ask(principal: &EntityUid, roles: &[&str], command: &Command) -> Decision {
 }
 
 fn automation(address: &str, severity: i64) -> (Effect, Vec<String>) {
-    let decision = point().decide(&block(address, Some(severity), "block_address").request(&facts::automation()), &facts::of_addresses(&networks(), &[address.parse().unwrap()], None, Timestamp(0)));
+    let decision = point().decide(
+        &block(address, Some(severity), "block_address").request(&facts::automation()),
+        &facts::of_addresses(&networks(), &[address.parse().unwrap()], None, Timestamp(0)),
+    );
     assert_eq!(decision.errors, Vec::<String>::new());
     (decision.effect, decision.determining)
 }
@@ -62,7 +65,8 @@ fn persons_by_role() {
     assert_eq!(ask(&ada, &[], &block("10.0.0.1", None, "unblock_address")).effect, Effect::Forbid);
     let mut facts = facts::of_addresses(&networks(), &[], Some((&ada, &["responder"])), Timestamp(0));
     facts.entities.push(facts::run("r1", "block-address"));
-    let approve = AccessRequest { principal: ada.clone(), action: "approve_run".into(), resource: EntityUid::new("Run", "r1"), context: serde_json::Map::new() };
+    let approve =
+        AccessRequest { principal: ada.clone(), action: "approve_run".into(), resource: EntityUid::new("Run", "r1"), context: serde_json::Map::new() };
     assert_eq!(point().decide(&approve, &facts).effect, Effect::Permit);
     let by_itself = AccessRequest { principal: facts::automation(), ..approve };
     assert_eq!(point().decide(&by_itself, &facts).effect, Effect::Forbid);
@@ -103,7 +107,8 @@ fn a_misspelt_range_protects_everything() {
 
 #[test]
 fn faults_have_a_place() {
-    let faults = |text: &str| CedarPoint::compile(&file("s", SCHEMA), &[file("p.cedar", text)]).err().unwrap().iter().map(ToString::to_string).collect::<Vec<_>>();
+    let faults =
+        |text: &str| CedarPoint::compile(&file("s", SCHEMA), &[file("p.cedar", text)]).err().unwrap().iter().map(ToString::to_string).collect::<Vec<_>>();
     let syntax = faults("@id(\"a\") @why(\"b\")\npermit (principal, action, resource)\nwhen { 1 + };\n");
     assert!(syntax[0].starts_with("p.cedar:3:"), "{syntax:?}");
     let unknown = faults("@id(\"a\") @why(\"b\")\npermit (principal, action == Action::\"block_address\", resource)\nwhen { resource.nope };\n");

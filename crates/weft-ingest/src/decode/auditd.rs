@@ -7,7 +7,8 @@ use crate::tree::Builder;
 
 /// Fields that the kernel writes in hexadecimal when they hold a space, a quote or a control
 /// character (audit_log_untrustedstring), and unquoted then.
-const UNTRUSTED: [&str; 16] = ["name", "exe", "comm", "cwd", "proctitle", "cmd", "acct", "key", "path", "dir", "file", "vm", "data", "old-chain", "new-chain", "grp"];
+const UNTRUSTED: [&str; 16] =
+    ["name", "exe", "comm", "cwd", "proctitle", "cmd", "acct", "key", "path", "dir", "file", "vm", "data", "old-chain", "new-chain", "grp"];
 
 /// `type time serial`, then the keys; those inside `msg='…'` at the same level.
 pub fn decode<'a>(text: &'a str, arena: &'a Bump, tree: &mut Builder<'a>) -> Result<(), Malformed> {
@@ -57,7 +58,8 @@ fn unhex<'a>(value: &str, arena: &'a Bump) -> Option<&'a str> {
     if value.len() < 2 || value.len() % 2 == 1 || !value.bytes().all(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte)) {
         return None;
     }
-    let bytes: Option<Vec<u8>> = value.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok())).collect();
+    let bytes: Option<Vec<u8>> =
+        value.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok())).collect();
     let text = String::from_utf8(bytes?).ok()?;
     // A short run of digits is a number or a name far more often than encoded text.
     let encoded = text.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'')) || !text.is_ascii();

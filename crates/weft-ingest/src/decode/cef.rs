@@ -21,7 +21,15 @@ pub fn cef<'a>(text: &'a str, _received: i64, arena: &'a Bump, tree: &mut Builde
     tree.key("cef");
     tree.object();
     let version = version.trim_start_matches("CEF:");
-    for (key, value) in [("version", version), ("vendor", vendor), ("product", product), ("device_version", device_version), ("signature_id", signature), ("name", name), ("severity", severity)] {
+    for (key, value) in [
+        ("version", version),
+        ("vendor", vendor),
+        ("product", product),
+        ("device_version", device_version),
+        ("signature_id", signature),
+        ("name", name),
+        ("severity", severity),
+    ] {
         if !value.is_empty() {
             tree.pair(key, value);
         }
@@ -85,10 +93,10 @@ fn extensions<'a>(text: &'a str, arena: &'a Bump, tree: &mut Builder<'a>) {
     for (key, value) in &pairs {
         let value = unescape(value.trim(), arena);
         tree.pair(key, value);
-        if let Some(custom) = key.strip_suffix("Label") {
-            if let Some((_, value_of)) = pairs.iter().find(|(other, _)| *other == custom) {
-                labels.push((value, unescape(value_of.trim(), arena)));
-            }
+        if let Some(custom) = key.strip_suffix("Label")
+            && let Some((_, value_of)) = pairs.iter().find(|(other, _)| *other == custom)
+        {
+            labels.push((value, unescape(value_of.trim(), arena)));
         }
     }
     if !labels.is_empty() {
@@ -131,7 +139,13 @@ pub fn leef<'a>(text: &'a str, _received: i64, arena: &'a Bump, tree: &mut Build
     };
     tree.key("leef");
     tree.object();
-    for (key, value) in [("version", version.trim_start_matches("LEEF:")), ("vendor", vendor), ("product", product), ("product_version", product_version), ("event_id", event_id)] {
+    for (key, value) in [
+        ("version", version.trim_start_matches("LEEF:")),
+        ("vendor", vendor),
+        ("product", product),
+        ("product_version", product_version),
+        ("event_id", event_id),
+    ] {
         tree.pair(key, value);
     }
     tree.end();
@@ -156,7 +170,6 @@ fn leef_delimiter<'a>(version2: bool, sixth: &'a str, seventh: Option<&'a str>) 
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,7 +179,8 @@ mod tests {
         let arena = Bump::new();
         let mut tree = Builder::default();
         tree.object();
-        cef(r"<13>May 1 10:00:00 fw CEF:0|Ven\|dor|Wall|1|100|Denied|7|src=192.0.2.1 msg=a \= b and c cs1=x y cs1Label=Rule Name", 0, &arena, &mut tree).unwrap();
+        cef(r"<13>May 1 10:00:00 fw CEF:0|Ven\|dor|Wall|1|100|Denied|7|src=192.0.2.1 msg=a \= b and c cs1=x y cs1Label=Rule Name", 0, &arena, &mut tree)
+            .unwrap();
         let nodes = tree.finish();
         let mut out = Vec::new();
         crate::tree::write_json(&nodes, 0, &mut out);

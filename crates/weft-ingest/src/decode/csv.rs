@@ -37,7 +37,11 @@ pub fn is_header(line: &str, form: Form<'_>) -> bool {
     let arena = Bump::new();
     let names = fields(line, delimiter(form, line), &arena);
     let known = names.iter().filter(|name| form.columns.iter().any(|column| *column == name.trim().replace('-', "_"))).count();
-    if form.columns.is_empty() { names.iter().all(|name| name.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_')) } else { known * 2 >= names.len() }
+    if form.columns.is_empty() {
+        names.iter().all(|name| name.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_'))
+    } else {
+        known * 2 >= names.len().min(form.columns.len()) || is_plain_header(line)
+    }
 }
 
 /// At least four names of letters, digits and `_-`, each once, none of them a number.
@@ -46,10 +50,13 @@ pub fn is_plain_header(line: &str) -> bool {
     let names = fields(line, delimiter(Form { columns: &[], delimiter: None }, line), &arena);
     let named = |name: &&str| {
         let name = name.trim();
-        name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b' '))
+        name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b' '))
     };
     let joined = names.iter().filter(|name| name.contains(['_', '-'])).count();
-    names.len() >= 4 && names.iter().all(named) && (line.contains(',') || line.contains('\t') || joined * 3 >= names.len())
+    names.len() >= 4
+        && names.iter().all(named)
+        && (line.contains(',') || line.contains('\t') || joined * 3 >= names.len() || (names.len() >= 10 && joined >= 2 && line == line.to_lowercase()))
 }
 
 fn delimiter(form: Form<'_>, line: &str) -> char {
@@ -94,6 +101,16 @@ fn quoted_field<'a>(text: &'a str, delimiter: char, arena: &'a Bump) -> (&'a str
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_header_may_name_more_than_the_stream_does() {
+        let columns: Vec<String> = ["version", "srcaddr", "dstaddr", "action"].iter().map(|name| (*name).to_owned()).collect();
+        let form = Form { columns: &columns, delimiter: Some(Delimiter::Auto) };
+        assert!(is_header("action,az_id,bytes,dstaddr,flow_direction,srcaddr,vpc_id,version,type", form));
+        assert!(is_header("version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes", form));
+        assert!(!is_header("2 111122223333 eni-0example 203.0.113.77 10.20.0.15 51022 22 6 12 4096", form));
+        assert!(!is_header("- - - -", form));
+    }
 
     #[test]
     fn quotes_and_doubled_quotes() {

@@ -49,7 +49,11 @@ fn value<'a>(text: &'a str, arena: &'a Bump) -> (&'a str, &'a str) {
             '\\' => escaped = true,
             c if c == quote => {
                 let inner = body.get(..at).unwrap_or(body);
-                let value = if inner.contains("\\\"") || inner.contains("\\\\") { &*arena.alloc_str(&inner.replace("\\\"", "\"").replace("\\\\", "\\")) } else { inner };
+                let value = if inner.contains("\\\"") || inner.contains("\\\\") {
+                    &*arena.alloc_str(&inner.replace("\\\"", "\"").replace("\\\\", "\\"))
+                } else {
+                    inner
+                };
                 return (value, body.get(at + 1..).unwrap_or(""));
             }
             _ => {}

@@ -63,9 +63,9 @@ pub struct Form<'f> {
 /// # Errors
 /// Where it is not UTF-8.
 pub fn text(bytes: &[u8]) -> Result<&str, Malformed> {
-    std::str::from_utf8(bytes).map(|text| text.strip_prefix('\u{feff}').unwrap_or(text)).map_err(|error| {
-        Malformed::new(RejectCause::Encoding, format!("it is not UTF-8 from byte {} on", error.valid_up_to()))
-    })
+    std::str::from_utf8(bytes)
+        .map(|text| text.strip_prefix('\u{feff}').unwrap_or(text))
+        .map_err(|error| Malformed::new(RejectCause::Encoding, format!("it is not UTF-8 from byte {} on", error.valid_up_to())))
 }
 
 /// Whether the text is a JSON object.
@@ -101,7 +101,9 @@ pub fn may_be(format: Format, text: &str, context: &Context) -> bool {
         Format::Leef => text.contains("LEEF:"),
         Format::Auditd => text.contains("audit(") && text.contains("type="),
         Format::WineventText => text.contains("EventCode="),
-        Format::Evtx | Format::Xml => text.trim_ascii_start().starts_with('<') && !text.trim_ascii_start().trim_start_matches('<').starts_with(|c: char| c.is_ascii_digit()),
+        Format::Evtx | Format::Xml => {
+            text.trim_ascii_start().starts_with('<') && !text.trim_ascii_start().trim_start_matches('<').starts_with(|c: char| c.is_ascii_digit())
+        }
         Format::Csv => header.is_none_or(|header| !header.starts_with('#')) && text.contains([',', '\t', ' ', ';']),
         Format::Syslog => syslog::may_be(text),
         Format::Kv => text.contains('='),
@@ -123,7 +125,14 @@ pub fn csv_header(line: &str) -> bool {
 ///
 /// # Errors
 /// Where it is not of the stream's form.
-pub fn decode<'a>(format: Format, program: &'a Program, text: &'a str, raw: &'a RawBatch, scratch: &'a mut Scratch, arena: &'a Bump) -> Result<Vec<Node<'a>>, Malformed> {
+pub fn decode<'a>(
+    format: Format,
+    program: &'a Program,
+    text: &'a str,
+    raw: &'a RawBatch,
+    scratch: &'a mut Scratch,
+    arena: &'a Bump,
+) -> Result<Vec<Node<'a>>, Malformed> {
     decode_as(format, Form { columns: &program.columns, delimiter: Some(program.delimiter) }, text, raw, scratch, arena)
 }
 
@@ -131,7 +140,14 @@ pub fn decode<'a>(format: Format, program: &'a Program, text: &'a str, raw: &'a 
 ///
 /// # Errors
 /// Where it is not of that form.
-pub fn decode_as<'a>(format: Format, form: Form<'_>, text: &'a str, raw: &'a RawBatch, scratch: &'a mut Scratch, arena: &'a Bump) -> Result<Vec<Node<'a>>, Malformed> {
+pub fn decode_as<'a>(
+    format: Format,
+    form: Form<'_>,
+    text: &'a str,
+    raw: &'a RawBatch,
+    scratch: &'a mut Scratch,
+    arena: &'a Bump,
+) -> Result<Vec<Node<'a>>, Malformed> {
     let received = raw.received.0;
     if format.reads_json() && is_json(text) {
         let nodes = json::decode(text, scratch)?;

@@ -76,7 +76,8 @@ pub fn header(text: &str) -> Option<Header<'_>> {
 }
 
 fn priority(text: &str) -> (Option<u8>, &str) {
-    let found = text.strip_prefix('<').and_then(|rest| rest.split_once('>')).and_then(|(pri, rest)| Some((pri.parse().ok().filter(|pri: &u8| *pri < 192)?, rest)));
+    let found =
+        text.strip_prefix('<').and_then(|rest| rest.split_once('>')).and_then(|(pri, rest)| Some((pri.parse().ok().filter(|pri: &u8| *pri < 192)?, rest)));
     found.map_or((None, text), |(pri, rest)| (Some(pri), rest))
 }
 
@@ -85,7 +86,8 @@ fn rfc5424(pri: Option<u8>, rest: &str) -> Option<Header<'_>> {
     let mut words = rest.splitn(6, ' ');
     let (timestamp, host, app, pid, msgid) = (words.next()?, words.next()?, words.next()?, words.next()?, words.next()?);
     let rest = words.next().unwrap_or("");
-    let (structured, message) = if rest.starts_with('[') { rest.split_at_checked(structured_end(rest)).unwrap_or((rest, "")) } else { rest.split_once(' ').unwrap_or((rest, "")) };
+    let (structured, message) =
+        if rest.starts_with('[') { rest.split_at_checked(structured_end(rest)).unwrap_or((rest, "")) } else { rest.split_once(' ').unwrap_or((rest, "")) };
     let message = message.trim_start().trim_start_matches('\u{feff}');
     Some(Header { pri, timestamp, host, app, pid, msgid, structured, message })
 }
@@ -126,16 +128,18 @@ fn rfc3164<'a>(pri: Option<u8>, timestamp: &'a str, rest: &'a str) -> Header<'a>
     let rest = rest.trim_start();
     let mut header = Header { pri, timestamp, message: rest, ..Header::default() };
     let (first, after) = rest.split_once(' ').unwrap_or((rest, ""));
-    let after = if tag(first).is_some() && first.ends_with(':') { rest } else if first.is_empty() { rest } else {
+    let after = if first.is_empty() || (tag(first).is_some() && first.ends_with(':')) {
+        rest
+    } else {
         header.host = first.trim_end_matches(':');
         after.trim_start()
     };
     header.message = after;
     // Cisco and others write their own sequence and time after the host; the tag is what ends in a colon.
-    if let Some((word, message)) = after.split_once(':').filter(|(word, _)| !word.contains(' ') || word.ends_with(']')) {
-        if let Some((app, pid)) = tag(word) {
-            (header.app, header.pid, header.message) = (app, pid, message.trim_start());
-        }
+    if let Some((word, message)) = after.split_once(':').filter(|(word, _)| !word.contains(' ') || word.ends_with(']'))
+        && let Some((app, pid)) = tag(word)
+    {
+        (header.app, header.pid, header.message) = (app, pid, message.trim_start());
     }
     header
 }
@@ -183,8 +187,13 @@ mod tests {
     #[test]
     fn the_forms_that_exist() {
         let parsed = header("<34>Oct 11 22:14:15 mymachine su[12]: 'su root' failed").unwrap();
-        assert_eq!(parsed, Header { pri: Some(34), timestamp: "Oct 11 22:14:15", host: "mymachine", app: "su", pid: "12", message: "'su root' failed", ..Header::default() });
-        let parsed = header(r#"<165>1 2003-10-11T22:14:15.003Z host.example.com evntslog - ID47 [exampleSDID@32473 iut="3" eventSource="App ]"][x a="b"] An event"#).unwrap();
+        assert_eq!(
+            parsed,
+            Header { pri: Some(34), timestamp: "Oct 11 22:14:15", host: "mymachine", app: "su", pid: "12", message: "'su root' failed", ..Header::default() }
+        );
+        let parsed =
+            header(r#"<165>1 2003-10-11T22:14:15.003Z host.example.com evntslog - ID47 [exampleSDID@32473 iut="3" eventSource="App ]"][x a="b"] An event"#)
+                .unwrap();
         assert_eq!((parsed.host, parsed.msgid, parsed.message), ("host.example.com", "ID47", "An event"));
         let parsed = header("2024-05-01T10:00:00.123456+02:00 web01 sshd[99]: Accepted publickey for root").unwrap();
         assert_eq!((parsed.host, parsed.app, parsed.pid, parsed.message), ("web01", "sshd", "99", "Accepted publickey for root"));

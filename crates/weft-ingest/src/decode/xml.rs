@@ -44,6 +44,8 @@ pub fn inside<'a>(text: &str, arena: &'a Bump, tree: &mut Builder<'a>) -> bool {
 fn parse(text: &str) -> Result<Element, Malformed> {
     let malformed = |error: &dyn std::fmt::Display| Malformed::form(format!("it is not XML: {error}"));
     let mut reader = Reader::from_str(text);
+    // Sysmon for Linux forgets the semicolon of an entity (`&lt unknown process&gt `).
+    reader.config_mut().allow_dangling_amp = true;
     let mut open: Vec<Element> = Vec::new();
     let mut count = 0;
     loop {
@@ -113,7 +115,8 @@ fn unescape(text: &str) -> String {
 }
 
 fn entity(name: &str) -> String {
-    let number = name.strip_prefix('#').map(|number| number.strip_prefix(['x', 'X']).map_or_else(|| number.parse().ok(), |hex| u32::from_str_radix(hex, 16).ok()));
+    let number =
+        name.strip_prefix('#').map(|number| number.strip_prefix(['x', 'X']).map_or_else(|| number.parse().ok(), |hex| u32::from_str_radix(hex, 16).ok()));
     match (name, number) {
         ("lt", _) => "<".to_owned(),
         ("gt", _) => ">".to_owned(),

@@ -22,7 +22,12 @@ pub(super) fn records(bytes: Vec<u8>, take: &mut dyn FnMut(Piece)) {
     for (number, record) in (0_u64..).zip(parser.records_json()) {
         take(match record {
             Ok(record) => Piece::Record { at: record.event_record_id, bytes: Bytes::from(record.data) },
-            Err(error) => Piece::Fault { at: number, cause: RejectCause::Container, message: format!("record {number} of the EVTX file is damaged: {error}"), raw: Bytes::new() },
+            Err(error) => Piece::Fault {
+                at: number,
+                cause: RejectCause::Container,
+                message: format!("record {number} of the EVTX file is damaged: {error}"),
+                raw: Bytes::new(),
+            },
         });
     }
 }

@@ -84,7 +84,8 @@ impl Opened<'_> {
             Err(error) => return self.broken(&error, take),
         };
         let deeper = |inner: Box<dyn Read + '_>, suffix: &str, take: &mut dyn FnMut(Piece)| {
-            let name = if ends(&self.name, suffix) { self.name.get(..self.name.len() - suffix.len()).unwrap_or(&self.name).to_owned() } else { self.name.clone() };
+            let name =
+                if ends(&self.name, suffix) { self.name.get(..self.name.len() - suffix.len()).unwrap_or(&self.name).to_owned() } else { self.name.clone() };
             let capped = Box::new(Capped { inner, left: UNPACKED_FREE_BYTES.max(self.packed.saturating_mul(RATIO_MAX)) });
             Opened { name, packed: self.packed, framing: self.framing }.container(capped, depth + 1, take);
         };
@@ -150,7 +151,8 @@ impl Opened<'_> {
         };
         for member in 0..archive.len().min(MEMBERS_MAX) {
             let file = match archive.by_index(member) {
-                Ok(file) if file.is_dir() => continue,
+                // Resource forks that macOS adds to archives: about the files, no telemetry.
+                Ok(file) if file.is_dir() || file.name().is_ok_and(|name| name.starts_with("__MACOSX/")) => continue,
                 Ok(file) => file,
                 Err(error) => {
                     self.fault(format!("member {member} of the archive cannot be read: {error}"), take);
@@ -159,7 +161,11 @@ impl Opened<'_> {
             };
             // Only the name is used, never as a path to write to.
             let packed = file.compressed_size().max(1);
-            let opened = Opened { name: format!("{}!{}", self.name, file.name().map_or_else(|_| format!("member {member}"), |name| name.into_owned())), packed, framing: self.framing };
+            let opened = Opened {
+                name: format!("{}!{}", self.name, file.name().map_or_else(|_| format!("member {member}"), |name| name.into_owned())),
+                packed,
+                framing: self.framing,
+            };
             let left = UNPACKED_FREE_BYTES.max(packed.saturating_mul(RATIO_MAX));
             opened.container(Box::new(Capped { inner: Box::new(file), left }), depth + 1, take);
         }
@@ -184,7 +190,10 @@ struct Capped<'r> {
 impl Read for Capped<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        self.left = self.left.checked_sub(count as u64).ok_or_else(|| std::io::Error::other("it unpacks to far more than its size: a bomb, or it must be unpacked by hand"))?;
+        self.left = self
+            .left
+            .checked_sub(count as u64)
+            .ok_or_else(|| std::io::Error::other("it unpacks to far more than its size: a bomb, or it must be unpacked by hand"))?;
         Ok(count)
     }
 }

@@ -89,7 +89,11 @@ impl Splitter {
         match head.chars().next() {
             Some('{' | '[') if reads_json && !head.starts_with("[20") => Kind::Json,
             Some('#') if self.framing.allows(Format::Zeek) && (head.starts_with("#separator") || head.starts_with("#fields")) => Kind::Zeek,
-            Some('<') if (self.framing.allows(Format::Evtx) || self.framing.allows(Format::Xml)) && (head.starts_with("<Event") || head.starts_with("<?xml")) => Kind::Xml,
+            Some('<')
+                if (self.framing.allows(Format::Evtx) || self.framing.allows(Format::Xml)) && (head.starts_with("<Event") || head.starts_with("<?xml")) =>
+            {
+                Kind::Xml
+            }
             _ if self.framing.allows(Format::WineventText) && head.contains("EventCode=") && head.contains("LogName=") => Kind::Events,
             _ if self.framing.formats == [Format::Csv] || self.framing.formats.first() == Some(&Format::Csv) => Kind::Csv,
             _ if self.framing.formats.is_empty() && csv_header(head.lines().next().unwrap_or_default()) => Kind::Csv,
@@ -100,8 +104,10 @@ impl Splitter {
     fn split(&mut self, end: bool, take: &mut dyn FnMut(Piece)) {
         match self.kind {
             Some(Kind::Json) => self.json(end, take),
-            Some(Kind::Events) => self.documents(end, take, |text| event_start(text)),
-            Some(Kind::Xml) => self.documents(end, take, |text| memchr::memmem::find_iter(text, b"<Event").map(|at| at as usize).find(|at| *at > 0 && matches!(text.get(at + 6), Some(b' ' | b'>')))),
+            Some(Kind::Events) => self.documents(end, take, event_start),
+            Some(Kind::Xml) => {
+                self.documents(end, take, |text| memchr::memmem::find_iter(text, b"<Event").find(|at| *at > 0 && matches!(text.get(at + 6), Some(b' ' | b'>'))))
+            }
             _ => self.lines(end, take),
         }
     }
@@ -243,7 +249,7 @@ impl Splitter {
                     }
                     Search::More => return,
                 },
-                (b'{', _) => match object(&self.buffer, end) {
+                (b'{', envelope) => match object(&self.buffer, envelope != Envelope::Inside, end) {
                     Some(length) => self.emit(length, 0, take),
                     None if self.buffer.len() > RECORD_BYTES_MAX => {
                         self.emit_line(true, take);
@@ -274,8 +280,9 @@ impl Splitter {
 ///
 /// A line that cannot be part of an object (a newline inside a text, or the next line beginning
 /// with `{`) ends it, so that one broken line does not take its neighbours with it.
-fn object(bytes: &[u8], end: bool) -> Option<usize> {
-    if let Some(newline) = memchr::memchr(b'\n', bytes) {
+fn object(bytes: &[u8], alone: bool, end: bool) -> Option<usize> {
+    // Most files have one object a line; within an array a line may hold several.
+    if let Some(newline) = memchr::memchr(b'\n', bytes).filter(|_| alone) {
         let line = bytes.get(..newline).unwrap_or_default().trim_ascii_end();
         let next = bytes.get(newline + 1);
         if line.last() == Some(&b'}') && matches!(next, Some(b'{')) {
@@ -411,9 +418,15 @@ mod tests {
         for step in [1, 7, 4096] {
             assert_eq!(split(&framing, b"{\"a\":1}\n{\"b\":\"}\"}\r\n\n{\"c\":3}", step), ["{\"a\":1}", "{\"b\":\"}\"}", "{\"c\":3}"]);
             assert_eq!(split(&framing, b"[{\"a\":1},\n {\"b\":2}]", step), ["{\"a\":1}", "{\"b\":2}"]);
-            assert_eq!(split(&framing, b"{\"v\":[1],\"Records\":[{\"a\":1},{\"b\":[2]}],\"z\":{}}\n{\"Records\":[{\"c\":3}]}", step), ["{\"a\":1}", "{\"b\":[2]}", "{\"c\":3}"]);
+            assert_eq!(
+                split(&framing, b"{\"v\":[1],\"Records\":[{\"a\":1},{\"b\":[2]}],\"z\":{}}\n{\"Records\":[{\"c\":3}]}", step),
+                ["{\"a\":1}", "{\"b\":[2]}", "{\"c\":3}"]
+            );
             assert_eq!(split(&framing, b"{\n  \"a\": {\n    \"b\": 1\n  }\n}\n", step), ["{\n  \"a\": {\n    \"b\": 1\n  }\n}"]);
-            assert_eq!(split(&framing, b"{\"a\":1}\n{\"broken\": \"x\n{\"c\":3}\nnot json\n{\"d\":4}\n{\"e\":", step), ["{\"a\":1}", "{\"broken\": \"x", "{\"c\":3}", "not json", "{\"d\":4}", "{\"e\":"]);
+            assert_eq!(
+                split(&framing, b"{\"a\":1}\n{\"broken\": \"x\n{\"c\":3}\nnot json\n{\"d\":4}\n{\"e\":", step),
+                ["{\"a\":1}", "{\"broken\": \"x", "{\"c\":3}", "not json", "{\"d\":4}", "{\"e\":"]
+            );
         }
     }
 

@@ -13,8 +13,8 @@ use super::file::{ConnectorFile, EachFile, EventFile, MappingFile, OneOrMany, Se
 use super::link::Names;
 use super::{Fault, Faults};
 use crate::map::classes;
-use crate::recognise::Recogniser;
 use crate::map::program::{Classes, Delimiter, Program};
+use crate::recognise::Recogniser;
 
 mod plan;
 
@@ -82,7 +82,8 @@ pub fn compile(sources: &[ConnectorSource]) -> Compiled {
         let program = plan::plan(empty_program(connector, stream), units, &compiled.classes, &mut compiled.faults);
         compiled.programs.push(program);
     }
-    compiled.recogniser = Recogniser::of(&compiled.programs, &mut |program, offset, message| recognise_fault(sources, program, offset, message, &mut compiled.faults));
+    compiled.recogniser =
+        Recogniser::of(&compiled.programs, &mut |program, offset, message| recognise_fault(sources, program, offset, message, &mut compiled.faults));
     compiled.faults.sort();
     compiled.faults.dedup();
     compiled
@@ -243,7 +244,13 @@ fn unknown_class(schema: &Schema, name: &str) -> String {
 }
 
 /// The file-wide sets, as far as the class has the attributes.
-fn shared<'s, 'm>(draft: &mut Draft<'s>, mapping: &'m MappingFile, schema: &'s Schema, seen: &mut BTreeMap<&'m str, (bool, String, usize)>, faults: &mut Faults<'_>) {
+fn shared<'s, 'm>(
+    draft: &mut Draft<'s>,
+    mapping: &'m MappingFile,
+    schema: &'s Schema,
+    seen: &mut BTreeMap<&'m str, (bool, String, usize)>,
+    faults: &mut Faults<'_>,
+) {
     for (path, value) in &mapping.set {
         let at = value.span().start;
         let Some(value) = parse_value(value, faults) else { continue };

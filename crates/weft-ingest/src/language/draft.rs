@@ -205,7 +205,9 @@ impl<'s> Draft<'s> {
                 "process" => (&["file.path", "file.name", "path"], &[("name", "basename")]),
                 _ => continue,
             };
-            let Some(source) = sources.iter().find_map(|source| self.leaves.get(&format!("{path}.{source}"))).map(|target| target.value.clone()) else { continue };
+            let Some(source) = sources.iter().find_map(|source| self.leaves.get(&format!("{path}.{source}"))).map(|target| target.value.clone()) else {
+                continue;
+            };
             for (name, function) in targets {
                 let target = format!("{path}.{name}");
                 let Some(attribute) = object.attribute(name).filter(|_| !self.leaves.contains_key(&target)) else { continue };
@@ -218,7 +220,7 @@ impl<'s> Draft<'s> {
     }
 
     /// Adds the columns that this draft needs.
-    pub fn want(&self, schema: &Schema, wanted: &mut Wanted) {
+    pub fn want(&self, wanted: &mut Wanted) {
         for (path, target) in &self.leaves {
             wanted.entry(path.clone()).or_insert_with(|| Want { kind: kind(target.attribute), rows: Wanted::new() });
             if let Some((sibling, attribute)) = self.sibling(path, target.attribute) {
@@ -244,7 +246,7 @@ impl<'s> Draft<'s> {
         for (path, list) in &self.lists {
             let want = wanted.entry(path.clone()).or_insert_with(|| Want { kind: Kind::Rows, rows: Wanted::new() });
             for element in list.fixed.values().chain(list.each.iter().map(|each| &each.element)) {
-                element.want(schema, &mut want.rows);
+                element.want(&mut want.rows);
             }
         }
     }
@@ -271,7 +273,11 @@ enum End<'s> {
 /// Required enum ids of an object: filled with 0 where nothing sets them.
 pub fn required_ids(object: &Object) -> impl Iterator<Item = (&str, &Attribute)> {
     use weft_model::ocsf::Requirement;
-    object.attributes.iter().filter(|a| a.requirement == Requirement::Required && a.enum_.is_some() && a.type_ == Type::Integer && !a.is_array && !a.is_of_profile()).map(|a| (&*a.name, &**a))
+    object
+        .attributes
+        .iter()
+        .filter(|a| a.requirement == Requirement::Required && a.enum_.is_some() && a.type_ == Type::Integer && !a.is_array && !a.is_of_profile())
+        .map(|a| (&*a.name, &**a))
 }
 
 /// The column kind of an attribute.

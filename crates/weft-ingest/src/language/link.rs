@@ -12,7 +12,6 @@ use super::expr::{self, Const, Expr, Segment};
 use super::file::MappingFile;
 use crate::map::code::{Code, Table};
 use crate::map::func::Func;
-use crate::map::program::Reads;
 
 /// Compiled size of a regex of the language, bytes.
 const REGEX_BYTES_MAX: usize = 1 << 20;
@@ -214,21 +213,4 @@ pub fn regex(text: &str) -> Result<Regex, String> {
         let last = message.lines().last().unwrap_or_default().trim_start_matches("error: ");
         format!("the regex `{text}` is not one: {last}")
     })
-}
-
-/// Collects what a value uses up: paths whose whole value it carries over. Conditions, tables and
-/// functions that keep only a part leave their source to `unmapped`.
-pub fn reads(code: &Code, into: &mut Reads) {
-    match code {
-        Code::Slots(slots) => into.slots.extend(slots.iter()),
-        Code::Item(segments) => into.items.push(segments.clone()),
-        Code::List(parts) | Code::Coalesce(parts) => parts.iter().for_each(|part| reads(part, into)),
-        Code::Choice(parts) => {
-            let [value, _, otherwise] = &**parts;
-            reads(value, into);
-            reads(otherwise, into);
-        }
-        Code::Call(function, arguments) if function.carries_all() => arguments.iter().for_each(|argument| reads(argument, into)),
-        _ => {}
-    }
 }

@@ -67,7 +67,14 @@ struct Maker<'m> {
 }
 
 impl Maker<'_> {
-    fn rule<'a>(&self, when: u128, attributes: impl Iterator<Item = &'a Attribute>, constraints: &Constraints, bits: &mut Bits, impossible: &mut impl FnMut(String)) -> Option<Rule> {
+    fn rule<'a>(
+        &self,
+        when: u128,
+        attributes: impl Iterator<Item = &'a Attribute>,
+        constraints: &Constraints,
+        bits: &mut Bits,
+        impossible: &mut impl FnMut(String),
+    ) -> Option<Rule> {
         let mut all = 0;
         for attribute in attributes.filter(|attribute| attribute.requirement == Requirement::Required && !attribute.is_of_profile()) {
             let path = self.path(&attribute.name);
@@ -102,7 +109,8 @@ impl Maker<'_> {
     /// Whether anything sets it, or something in it, or its caption.
     fn is_set(&self, path: &str) -> bool {
         let below = |other: &String| other == path || other.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
-        let sibling = || self.draft.leaves.iter().any(|(other, target)| self.draft.sibling(other, target.attribute).is_some_and(|(sibling, _)| sibling == path));
+        let sibling =
+            || self.draft.leaves.iter().any(|(other, target)| self.draft.sibling(other, target.attribute).is_some_and(|(sibling, _)| sibling == path));
         self.draft.leaves.keys().any(below) || self.draft.lists.keys().any(below) || sibling()
     }
 }

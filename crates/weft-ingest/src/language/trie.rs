@@ -130,7 +130,8 @@ impl Trie {
 }
 
 fn dotted(path: &[Segment]) -> Option<String> {
-    let keys: Option<Vec<&str>> = path.iter().map(|segment| if let Segment::Key(key) = segment { (key != ANY).then_some(key.as_str()) } else { None }).collect();
+    let keys: Option<Vec<&str>> =
+        path.iter().map(|segment| if let Segment::Key(key) = segment { (key != ANY).then_some(key.as_str()) } else { None }).collect();
     keys.filter(|keys| keys.len() > 1).map(|keys| keys.join("."))
 }
 

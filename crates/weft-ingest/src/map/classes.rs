@@ -12,11 +12,38 @@ use crate::language::draft::{Draft, kind};
 /// Attributes that every class has as columns, whether a mapping sets them or not, so that one
 /// query reads all tables.
 const COMMON: [&str; 32] = [
-    "activity_id", "activity_name", "category_name", "category_uid", "class_name", "class_uid", "message", "metadata.correlation_uid",
-    "metadata.event_code", "metadata.log_name", "metadata.log_provider", "metadata.logged_time", "metadata.original_time", "metadata.processed_time",
-    "metadata.product.feature.name", "metadata.product.name", "metadata.product.vendor_name", "metadata.product.version", "metadata.profiles",
-    "metadata.tenant_uid", "metadata.uid", "metadata.version", "raw_data", "severity", "severity_id", "status", "status_code", "status_detail",
-    "status_id", "time", "type_name", "type_uid",
+    "activity_id",
+    "activity_name",
+    "category_name",
+    "category_uid",
+    "class_name",
+    "class_uid",
+    "message",
+    "metadata.correlation_uid",
+    "metadata.event_code",
+    "metadata.log_name",
+    "metadata.log_provider",
+    "metadata.logged_time",
+    "metadata.original_time",
+    "metadata.processed_time",
+    "metadata.product.feature.name",
+    "metadata.product.name",
+    "metadata.product.vendor_name",
+    "metadata.product.version",
+    "metadata.profiles",
+    "metadata.tenant_uid",
+    "metadata.uid",
+    "metadata.version",
+    "raw_data",
+    "severity",
+    "severity_id",
+    "status",
+    "status_code",
+    "status_detail",
+    "status_id",
+    "time",
+    "type_name",
+    "type_uid",
 ];
 
 /// Lays out all classes that drafts are of, and those that the mesh itself writes.
@@ -26,7 +53,7 @@ pub fn layout<'a>(schema: &'static Schema, drafts: impl Iterator<Item = (&'a Cla
         wanted.entry(class.0).or_default();
     }
     for (class, draft) in drafts {
-        draft.want(schema, wanted.entry(class.uid).or_default());
+        draft.want(wanted.entry(class.uid).or_default());
     }
     let list = wanted.into_iter().filter_map(|(uid, wanted)| columns(schema, uid, wanted)).collect();
     Classes { list }

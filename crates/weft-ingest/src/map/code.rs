@@ -95,7 +95,8 @@ pub struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    fn value(&self, index: usize) -> Val<'a> {
+    /// The value of a node; absent where its text means so.
+    pub fn value(&self, index: usize) -> Val<'a> {
         match Val::of(self.nodes, index) {
             Val::Text(text) if self.is_absent(text) => Val::Null,
             value => value,
@@ -272,7 +273,9 @@ fn textual<'a>(op: Op, left: Val<'a>, right: Val<'a>, scope: &Scope<'a>) -> bool
     let Some(text) = left.text(scope.arena) else { return false };
     match op {
         Op::Starts => text.as_bytes().get(..needle.len()).is_some_and(|head| head.eq_ignore_ascii_case(needle.as_bytes())),
-        Op::Ends => text.len().checked_sub(needle.len()).and_then(|start| text.as_bytes().get(start..)).is_some_and(|tail| tail.eq_ignore_ascii_case(needle.as_bytes())),
+        Op::Ends => {
+            text.len().checked_sub(needle.len()).and_then(|start| text.as_bytes().get(start..)).is_some_and(|tail| tail.eq_ignore_ascii_case(needle.as_bytes()))
+        }
         _ => contains_folded(text.as_bytes(), needle.as_bytes()),
     }
 }

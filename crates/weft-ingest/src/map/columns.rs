@@ -288,7 +288,8 @@ impl Columns {
     /// When Arrow refuses the arrays, which would be a fault of this module.
     pub fn finish(&mut self, layout: &Layout, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
         let leaves = self.arrays(layout)?;
-        let columns: Vec<ArrayRef> = layout.children.iter().zip(schema.fields()).map(|((_, place), field)| assemble(place, field, &leaves)).collect::<Result<_, _>>()?;
+        let columns: Vec<ArrayRef> =
+            layout.children.iter().zip(schema.fields()).map(|((_, place), field)| assemble(place, field, &leaves)).collect::<Result<_, _>>()?;
         RecordBatch::try_new(Arc::clone(schema), columns)
     }
 

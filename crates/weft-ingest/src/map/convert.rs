@@ -47,8 +47,10 @@ impl Convert {
         let fits = match self {
             Self::Ip => text.parse::<IpAddr>().is_ok(),
             Self::Mac => return mac(text, arena),
-            Self::Email => text.split_once('@').is_some_and(|(name, domain)| !name.is_empty() && !domain.is_empty() && !text.contains([' ', '\t'])),
-            Self::Subnet => text.split_once('/').is_some_and(|(base, length)| base.parse::<IpAddr>().is_ok() && length.parse::<u8>().is_ok_and(|length| length <= 128)),
+            Self::Email => crate::schema::format::is_email(text),
+            Self::Subnet => {
+                text.split_once('/').is_some_and(|(base, length)| base.parse::<IpAddr>().is_ok() && length.parse::<u8>().is_ok_and(|length| length <= 128))
+            }
             _ => true,
         };
         fits.then_some(text)

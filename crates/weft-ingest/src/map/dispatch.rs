@@ -20,7 +20,8 @@ pub fn of(plans: &[Plan], count: usize) -> Dispatch {
     let Some((key, _)) = keys.into_iter().max_by(|(a, n), (b, m)| n.cmp(m).then_with(|| b.cmp(a))) else {
         return Dispatch { rest: (0..plans.len()).collect(), ..Dispatch::default() };
     };
-    let wanted: Vec<Option<Vec<String>>> = plans.iter().map(|plan| plan.when.iter().flat_map(equalities).find(|(slots, _)| *slots == key).map(|(_, values)| values)).collect();
+    let wanted: Vec<Option<Vec<String>>> =
+        plans.iter().map(|plan| plan.when.iter().flat_map(equalities).find(|(slots, _)| *slots == key).map(|(_, values)| values)).collect();
     let mut by_value: HashMap<String, Box<[usize]>> = HashMap::new();
     for value in wanted.iter().flatten().flatten() {
         if !by_value.contains_key(value) {
@@ -37,7 +38,9 @@ fn equalities(when: &Code) -> Vec<(&[u32], Vec<String>)> {
     match when {
         Code::All(parts) => parts.iter().flat_map(equalities).collect(),
         Code::Compare(Op::Equal, sides) => match &**sides {
-            [Code::Slots(slots), constant] | [constant, Code::Slots(slots)] => canonical_code(constant).map(|value| vec![(&**slots, vec![value])]).unwrap_or_default(),
+            [Code::Slots(slots), constant] | [constant, Code::Slots(slots)] => {
+                canonical_code(constant).map(|value| vec![(&**slots, vec![value])]).unwrap_or_default()
+            }
             _ => Vec::new(),
         },
         Code::In(value, list) => match &**value {

@@ -127,16 +127,20 @@ fn profiles<'a>(staged: &mut Staged<'a>, plan: &'a Plan, class: &ClassColumns, a
 fn observables<'a>(staged: &mut Staged<'a>, class: &ClassColumns, arena: &'a Bump) {
     let leaves = &class.common.observable;
     let mut rows: Vec<&'a [(Leaf, Cell<'a>)]> = Vec::new();
-    for piece in &staged.pieces {
-        let Some((name, type_id)) = piece.from.and_then(|assign| assign.observable.as_ref()) else { continue };
-        let kind = observable_caption(*type_id);
+    for observed in &staged.observed {
+        let kind = observable_caption(observed.type_id);
         let mut push = |value: &'a str| {
             if rows.len() < OBSERVABLES_MAX {
-                let cells = [(leaves.name, Cell::Text(&**name)), (leaves.type_id, Cell::Int(*type_id)), (leaves.value, Cell::Text(value)), (leaves.kind, Cell::Text(kind))];
+                let cells = [
+                    (leaves.name, Cell::Text(observed.name)),
+                    (leaves.type_id, Cell::Int(observed.type_id)),
+                    (leaves.value, Cell::Text(value)),
+                    (leaves.kind, Cell::Text(kind)),
+                ];
                 rows.push(arena.alloc_slice_copy(&cells));
             }
         };
-        match piece.cell {
+        match observed.cell {
             Cell::Text(text) => push(text),
             Cell::Int(number) => push(arena.alloc_str(&number.to_string())),
             Cell::Texts(texts) => texts.iter().for_each(|text| push(text)),
@@ -163,9 +167,10 @@ fn keep<'a>(staged: &mut Staged<'a>, class: &ClassColumns, scope: &Scope<'a>, ma
         staged.put(class.common.raw_data, Cell::Text(text));
     }
     let mut left = Vec::new();
-    if staged.get(class.common.unmapped).is_none() && tree::write_unused(scope.nodes, 0, &|node| marks.is_set(node), &mut left) {
-        if let Ok(text) = std::str::from_utf8(&left) {
-            staged.put(class.common.unmapped, Cell::Text(scope.arena.alloc_str(text)));
-        }
+    if staged.get(class.common.unmapped).is_none()
+        && tree::write_unused(scope.nodes, 0, &|node| marks.is_set(node), &mut left)
+        && let Ok(text) = std::str::from_utf8(&left)
+    {
+        staged.put(class.common.unmapped, Cell::Text(scope.arena.alloc_str(text)));
     }
 }

@@ -40,10 +40,34 @@ functions! {
 impl Func {
     /// Whether the result carries all that its arguments say.
     pub fn carries_all(self) -> bool {
-        use Func::{Add, AsText, Bool, Concat, EpochMs, EpochNs, EpochS, EpochUs, Filetime, Float, Hex, Int, Ip, Join, Json, Lower, Mul, PrefixOff, Replace, Split, Time, Trim, Upper};
+        use Func::{
+            Add, AsText, Bool, Concat, EpochMs, EpochNs, EpochS, EpochUs, Filetime, Float, Hex, Int, Ip, Join, Json, Lower, Mul, PrefixOff, Replace, Split,
+            Time, Trim, Upper,
+        };
         matches!(
             self,
-            Add | AsText | Bool | Concat | EpochMs | EpochNs | EpochS | EpochUs | Filetime | Float | Hex | Int | Ip | Join | Json | Lower | Mul | PrefixOff | Replace | Split | Time | Trim | Upper
+            Add | AsText
+                | Bool
+                | Concat
+                | EpochMs
+                | EpochNs
+                | EpochS
+                | EpochUs
+                | Filetime
+                | Float
+                | Hex
+                | Int
+                | Ip
+                | Join
+                | Json
+                | Lower
+                | Mul
+                | PrefixOff
+                | Replace
+                | Split
+                | Time
+                | Trim
+                | Upper
         )
     }
 
@@ -97,7 +121,9 @@ impl Func {
             Self::Int => value.int().map_or(Val::Null, Val::Int),
             Self::Float => value.float().map_or(Val::Null, Val::Float),
             Self::Bool => value.bool().map_or(Val::Null, Val::Bool),
-            Self::Hex => value.text(scope.arena).and_then(|text| i64::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok()).map_or(Val::Null, Val::Int),
+            Self::Hex => {
+                value.text(scope.arena).and_then(|text| i64::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok()).map_or(Val::Null, Val::Int)
+            }
             _ => match (value, second) {
                 (Val::Int(left), Val::Int(right)) => left.checked_mul(right).map_or(Val::Null, Val::Int),
                 _ => value.float().zip(second.float()).map_or(Val::Null, |(left, right)| Val::Float(left * right)),
@@ -148,7 +174,9 @@ impl Func {
             Self::UrlQuery => some(Url::of(text).query),
             Self::UrlScheme => some(Url::of(text).scheme),
             Self::UrlPort => Url::of(text).port.and_then(|port| port.parse().ok()).map_or(Val::Null, Val::Int),
-            Self::Kv => some(key_value(text, argument(1), if arguments.len() > 2 { argument(2) } else { "," }, if arguments.len() > 3 { argument(3) } else { "=" })),
+            Self::Kv => {
+                some(key_value(text, argument(1), if arguments.len() > 2 { argument(2) } else { "," }, if arguments.len() > 3 { argument(3) } else { "=" }))
+            }
             _ => Val::Null,
         }
     }
@@ -172,7 +200,9 @@ fn pick<'a>(list: Val<'a>, arguments: &'a [Code], scope: &Scope<'a>) -> Val<'a> 
         Val::Node(nodes, index) => path.split('.').try_fold(index, |index, key| tree::get(nodes, index, key)).map_or(Val::Null, |index| Val::of(nodes, index)),
         _ => Val::Null,
     };
-    let fits = |item: &&Val<'a>| below(item, key).as_str().is_some_and(|have| wanted.iter().any(|want| want.as_str().is_some_and(|want| want.eq_ignore_ascii_case(have))));
+    let fits = |item: &&Val<'a>| {
+        below(item, key).as_str().is_some_and(|have| wanted.iter().any(|want| want.as_str().is_some_and(|want| want.eq_ignore_ascii_case(have))))
+    };
     match list.items(scope.arena).iter().find(fits).map_or(Val::Null, |item| below(item, path)) {
         Val::Text(text) if scope.absent.iter().any(|absent| absent == text) => Val::Null,
         value => value,
@@ -229,7 +259,9 @@ fn in_network(text: &str, network: &str) -> bool {
     let (Ok(address), Ok(base), Ok(length)) = (text.parse::<IpAddr>(), base.parse::<IpAddr>(), length.parse::<u32>()) else { return false };
     match (address, base) {
         (IpAddr::V4(address), IpAddr::V4(base)) => 32_u32.checked_sub(length).is_some_and(|host| (u64::from(address.to_bits() ^ base.to_bits())) >> host == 0),
-        (IpAddr::V6(address), IpAddr::V6(base)) => 128_u32.checked_sub(length).is_some_and(|host| (address.to_bits() ^ base.to_bits()).checked_shr(host).unwrap_or(0) == 0),
+        (IpAddr::V6(address), IpAddr::V6(base)) => {
+            128_u32.checked_sub(length).is_some_and(|host| (address.to_bits() ^ base.to_bits()).checked_shr(host).unwrap_or(0) == 0)
+        }
         _ => false,
     }
 }

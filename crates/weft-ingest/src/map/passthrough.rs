@@ -4,6 +4,7 @@ use bumpalo::Bump;
 use weft_model::{RawBatch, RawRecord, RejectCause};
 
 use super::columns::{Cell, Columns, Kind, Layout, Leaf};
+use super::program::Common;
 use super::staged::Marks;
 use super::value::Val;
 use crate::decode::Malformed;
@@ -11,10 +12,20 @@ use crate::registry::Registry;
 use crate::tree::{self, Nodes};
 
 /// Writes the event as a row of its class; attributes without a column go to `extra`.
-pub fn map<'a>(registry: &Registry, nodes: &'a Nodes<'a>, raw: &'a RawBatch, record: &'a RawRecord, arena: &'a Bump, columns: &mut [Option<Columns>]) -> Result<(), Malformed> {
+pub fn map<'a>(
+    registry: &Registry,
+    nodes: &'a Nodes<'a>,
+    raw: &'a RawBatch,
+    record: &'a RawRecord,
+    arena: &'a Bump,
+    columns: &mut [Option<Columns>],
+) -> Result<(), Malformed> {
     let invalid = |message: String| Malformed::new(RejectCause::Invalid, message);
-    let uid = tree::get(nodes, 0, "class_uid").and_then(|index| Val::of(nodes, index).int()).ok_or_else(|| invalid("an OCSF event has a number `class_uid`".to_owned()))?;
-    let place = u32::try_from(uid).ok().and_then(|uid| registry.classes.place(uid)).ok_or_else(|| invalid(format!("there is no OCSF class with `class_uid` {uid}")))?;
+    let uid = tree::get(nodes, 0, "class_uid")
+        .and_then(|index| Val::of(nodes, index).int())
+        .ok_or_else(|| invalid("an OCSF event has a number `class_uid`".to_owned()))?;
+    let place =
+        u32::try_from(uid).ok().and_then(|uid| registry.classes.place(uid)).ok_or_else(|| invalid(format!("there is no OCSF class with `class_uid` {uid}")))?;
     let class = registry.classes.list.get(place).ok_or_else(|| invalid(format!("there is no OCSF class with `class_uid` {uid}")))?;
     let mut marks = Marks::default();
     marks.reset(nodes.len());
@@ -27,21 +38,45 @@ pub fn map<'a>(registry: &Registry, nodes: &'a Nodes<'a>, raw: &'a RawBatch, rec
     if !has(&cells, common.uid) {
         cells.push((common.uid, Cell::Text(arena.alloc_str(&record.id.to_string()))));
     }
-    if !has(&cells, common.raw_data) {
-        if let Ok(text) = std::str::from_utf8(&record.bytes) {
-            cells.push((common.raw_data, Cell::Text(text)));
-        }
+    if !has(&cells, common.raw_data)
+        && let Ok(text) = std::str::from_utf8(&record.bytes)
+    {
+        cells.push((common.raw_data, Cell::Text(text)));
     }
+    name(&mut cells, common, uid, arena);
     let mut left = Vec::new();
-    if tree::write_unused(nodes, 0, &|node| marks.is_set(node), &mut left) {
-        if let Ok(text) = std::str::from_utf8(&left) {
-            cells.push((common.extra, Cell::Text(arena.alloc_str(text))));
-        }
+    if tree::write_unused(nodes, 0, &|node| marks.is_set(node), &mut left)
+        && let Ok(text) = std::str::from_utf8(&left)
+    {
+        cells.push((common.extra, Cell::Text(arena.alloc_str(text))));
     }
     if let Some(columns) = columns.get_mut(place) {
         columns.get_or_insert_with(|| Columns::new(&class.layout)).push(&cells);
     }
     Ok(())
+}
+
+/// Names that follow from the numbers, where the event left them out.
+fn name<'a>(cells: &mut Vec<(Leaf, Cell<'a>)>, common: &Common, uid: i64, arena: &'a Bump) {
+    let schema = weft_model::ocsf::schema();
+    let Some(class) = u32::try_from(uid).ok().and_then(|uid| schema.class(uid)) else { return };
+    let number =
+        |leaf: Leaf| cells.iter().find(|(other, _)| *other == leaf).and_then(|(_, cell)| if let Cell::Int(number) = cell { Some(*number) } else { None });
+    let caption = |attribute: &str, leaf: Leaf| {
+        class.attribute(attribute).and_then(|attribute| schema.enum_of(attribute)).and_then(|values| values.caption(number(leaf)?))
+    };
+    let type_name = number(common.type_uid).and_then(|uid| u64::try_from(uid).ok()).and_then(|uid| schema.type_name(uid));
+    let names = [
+        (common.class_name, Some(&*class.caption)),
+        (common.category_name, Some(&*class.category_name)),
+        (common.activity_name, caption("activity_id", common.activity_id)),
+        (common.severity, caption("severity_id", common.severity_id)),
+        (common.type_name, type_name.as_deref().map(|name| &*arena.alloc_str(name))),
+    ];
+    for (leaf, text) in names {
+        let absent = cells.iter().all(|(other, _)| *other != leaf);
+        cells.extend(text.filter(|_| absent && leaf != Leaf::MAX).map(|text| (leaf, Cell::Text(text))));
+    }
 }
 
 fn row<'a>(layout: &Layout, nodes: &'a Nodes<'a>, index: usize, arena: &'a Bump, marks: &mut Marks) -> Vec<(Leaf, Cell<'a>)> {
@@ -82,7 +117,8 @@ fn cell<'a>(layout: &Layout, path: &str, kind: Kind, value: Val<'a>, arena: &'a 
             // Marks of their own: if one item does not fit, the whole list goes to `extra`.
             let mut seen = Marks::default();
             seen.reset(nodes.len());
-            let rows: Vec<&'a [(Leaf, Cell<'a>)]> = tree::items(nodes, index).map(|item| whole_row(inner, nodes, item, arena, &mut seen)).collect::<Option<_>>()?;
+            let rows: Vec<&'a [(Leaf, Cell<'a>)]> =
+                tree::items(nodes, index).map(|item| whole_row(inner, nodes, item, arena, &mut seen)).collect::<Option<_>>()?;
             Cell::Rows(arena.alloc_slice_copy(&rows))
         }
         _ => return None,

@@ -181,19 +181,8 @@ pub struct Assign {
     pub sibling: Option<(Leaf, u128)>,
     /// Name and type id of the observable that it is.
     pub observable: Option<(Arc<str>, i64)>,
-    /// Paths that it uses up.
-    pub reads: Reads,
     /// Whether it is worth keeping an element for: not a constant.
     pub informs: bool,
-}
-
-/// Paths that are used up.
-#[derive(Debug, Default, Clone)]
-pub struct Reads {
-    /// Whole slots.
-    pub slots: Vec<u32>,
-    /// Places in the item.
-    pub items: Vec<Box<[Segment]>>,
 }
 
 /// A list of objects.

@@ -106,7 +106,9 @@ impl<'r> Run<'r> {
         }
         let program = match fixed {
             Some(Some(program)) => program,
-            Some(None) => return Err(Malformed::new(RejectCause::Unrecognised, format!("there is no stream `{}`; `weft map --streams` lists them", raw.stream))),
+            Some(None) => {
+                return Err(Malformed::new(RejectCause::Unrecognised, format!("there is no stream `{}`; `weft map --streams` lists them", raw.stream)));
+            }
             None => self.recognise(text, raw, record)?,
         };
         let format = decode::fitting(&program.formats, text, &raw.context);
@@ -118,7 +120,17 @@ impl<'r> Run<'r> {
             nodes = decode::expand(&program.expand, nodes, &self.arena, raw.received.0);
         }
         program.trie.locate(&nodes, &mut self.slots);
-        let scope = Scope { nodes: &nodes, slots: &self.slots, item: Val::Node(&nodes, 0), index: 0, absent: &[], captures: &[], batch: raw, record, arena: &self.arena };
+        let scope = Scope {
+            nodes: &nodes,
+            slots: &self.slots,
+            item: Val::Node(&nodes, 0),
+            index: 0,
+            absent: &[],
+            captures: &[],
+            batch: raw,
+            record,
+            arena: &self.arena,
+        };
         match event::map(program, &self.registry.classes, &scope, &mut self.marks, &mut self.columns) {
             Some(_) => Ok(()),
             None => Err(Malformed::new(RejectCause::Invalid, format!("no event of `{}` can be made of it", program.stream))),
@@ -156,4 +168,3 @@ impl std::fmt::Debug for Scratch {
         f.debug_struct("Scratch").field("bytes", &self.bytes.len()).finish_non_exhaustive()
     }
 }
-

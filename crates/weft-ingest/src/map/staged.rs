@@ -3,9 +3,9 @@
 
 use bumpalo::Bump;
 
-use super::code::{NOWHERE, Scope};
+use super::code::{Code, NOWHERE, Scope};
 use super::columns::{Cell, Leaf};
-use super::program::{Assign, EachPlan, ListPlan, ObjectPlan, Reads};
+use super::program::{Assign, EachPlan, ListPlan, ObjectPlan};
 use super::value::Val;
 
 /// Items of one source array that become elements; what is over stays in `unmapped`.
@@ -59,6 +59,20 @@ pub struct Staged<'a> {
     pub pieces: Vec<Piece<'a>>,
     /// All their flags.
     pub flags: u128,
+    /// Values that the schema marks as observables, those of elements too.
+    pub observed: Vec<Observed<'a>>,
+    followers: Vec<Piece<'a>>,
+}
+
+/// A value that is an observable.
+#[derive(Debug, Clone, Copy)]
+pub struct Observed<'a> {
+    /// Path; `[]` stands after a list.
+    pub name: &'a str,
+    /// OCSF observable type.
+    pub type_id: i64,
+    /// The value, or several.
+    pub cell: Cell<'a>,
 }
 
 impl<'a> Staged<'a> {
@@ -70,12 +84,15 @@ impl<'a> Staged<'a> {
         for list in &plan.lists {
             self.list(list, scope, marks);
         }
+        // Captions that follow from ids come last: one that was set by itself wins over them.
+        let followers = std::mem::take(&mut self.followers);
+        followers.into_iter().for_each(|piece| self.push(piece));
         self.complete(plan);
         let sound = self.obey(plan);
         for piece in &self.pieces {
-            if let Some(assign) = piece.from {
-                mark(&assign.reads, scope, marks);
-            }
+            let Some(assign) = piece.from else { continue };
+            mark(&assign.code, scope, marks);
+            self.observed.extend(assign.observable.as_ref().map(|(name, type_id)| Observed { name, type_id: *type_id, cell: piece.cell }));
         }
         sound
     }
@@ -94,17 +111,17 @@ impl<'a> Staged<'a> {
         let informs = assign.informs;
         self.push(Piece { leaf: assign.leaf, cell, flags: assign.flags, from: Some(assign), informs });
         if let Some(((leaf, flags), cell)) = assign.sibling.zip(sibling) {
-            self.push(Piece { leaf, cell, flags, from: None, informs });
+            self.followers.push(Piece { leaf, cell, flags, from: None, informs });
         }
     }
 
     fn list(&mut self, list: &'a ListPlan, scope: &Scope<'a>, marks: &mut Marks) {
         let mut rows: Vec<&'a [(Leaf, Cell<'a>)]> = Vec::new();
         for element in &list.fixed {
-            rows.extend(row(element, scope, marks));
+            rows.extend(row(element, scope, marks, &mut self.observed));
         }
         for each in &list.each {
-            elements(each, scope, marks, &mut rows);
+            elements(each, scope, marks, &mut rows, &mut self.observed);
         }
         if !rows.is_empty() {
             self.push(Piece { leaf: list.leaf, cell: Cell::Rows(scope.arena.alloc_slice_copy(&rows)), flags: list.flags, from: None, informs: true });
@@ -127,7 +144,9 @@ impl<'a> Staged<'a> {
     fn obey(&mut self, plan: &ObjectPlan) -> bool {
         for rule in &plan.rules {
             let there = rule.when == 0 || self.flags & rule.when != 0;
-            let holds = self.flags & rule.all == rule.all && (rule.any == 0 || self.flags & rule.any != 0) && (rule.one == 0 || (self.flags & rule.one).count_ones() == 1);
+            let holds = self.flags & rule.all == rule.all
+                && (rule.any == 0 || self.flags & rule.any != 0)
+                && (rule.one == 0 || (self.flags & rule.one).count_ones() == 1);
             if !there || holds {
                 continue;
             }
@@ -158,33 +177,50 @@ impl<'a> Staged<'a> {
     }
 }
 
-fn mark(reads: &Reads, scope: &Scope<'_>, marks: &mut Marks) {
-    for slot in &reads.slots {
-        if let Some(node) = scope.slots.get(*slot as usize).filter(|node| **node != NOWHERE) {
-            marks.set(*node as usize);
+/// Notes what a value carried over whole. Conditions, tables and functions that keep only a part
+/// leave their source to `unmapped`, and so does the branch that was not taken.
+fn mark(code: &Code, scope: &Scope<'_>, marks: &mut Marks) {
+    match code {
+        Code::Slots(slots) => {
+            let used = slots
+                .iter()
+                .filter_map(|slot| scope.slots.get(*slot as usize))
+                .filter(|node| **node != NOWHERE)
+                .find(|node| !scope.value(**node as usize).is_null());
+            used.into_iter().for_each(|node| marks.set(*node as usize));
         }
-    }
-    if let Val::Node(_, item) = scope.item {
-        for segments in &reads.items {
-            if let Some(node) = scope.walk(item, segments) {
-                marks.set(node);
+        Code::Item(segments) => {
+            if let Val::Node(_, item) = scope.item {
+                scope.walk(item, segments).into_iter().for_each(|node| marks.set(node));
             }
         }
+        Code::List(parts) => parts.iter().for_each(|part| mark(part, scope, marks)),
+        Code::Coalesce(parts) => parts.iter().find(|part| !part.eval(scope).is_absent()).into_iter().for_each(|part| mark(part, scope, marks)),
+        Code::Choice(parts) => {
+            let [value, condition, otherwise] = &**parts;
+            mark(if condition.holds(scope) { value } else { otherwise }, scope, marks);
+        }
+        Code::Call(function, arguments) if function.carries_all() => arguments.iter().for_each(|argument| mark(argument, scope, marks)),
+        _ => {}
     }
 }
 
 /// An element that says nothing but constants is none.
-fn row<'a>(plan: &'a ObjectPlan, scope: &Scope<'a>, marks: &mut Marks) -> Option<&'a [(Leaf, Cell<'a>)]> {
+fn row<'a>(plan: &'a ObjectPlan, scope: &Scope<'a>, marks: &mut Marks, observed: &mut Vec<Observed<'a>>) -> Option<&'a [(Leaf, Cell<'a>)]> {
     let mut staged = Staged::default();
     let sound = staged.fill(plan, scope, marks);
-    (sound && staged.pieces.iter().any(|piece| piece.informs)).then(|| staged.cells(scope.arena))
+    if !sound || !staged.pieces.iter().any(|piece| piece.informs) {
+        return None;
+    }
+    observed.append(&mut staged.observed);
+    Some(staged.cells(scope.arena))
 }
 
-fn elements<'a>(each: &'a EachPlan, scope: &Scope<'a>, marks: &mut Marks, rows: &mut Vec<&'a [(Leaf, Cell<'a>)]>) {
+fn elements<'a>(each: &'a EachPlan, scope: &Scope<'a>, marks: &mut Marks, rows: &mut Vec<&'a [(Leaf, Cell<'a>)]>, observed: &mut Vec<Observed<'a>>) {
     for (item, index) in each.from.eval(scope).items(scope.arena).iter().take(ELEMENTS_MAX).zip(0..) {
         let scope = Scope { item: *item, index, ..*scope };
         if each.when.as_ref().is_none_or(|when| when.holds(&scope)) {
-            rows.extend(row(&each.element, &scope, marks));
+            rows.extend(row(&each.element, &scope, marks, observed));
         }
     }
 }

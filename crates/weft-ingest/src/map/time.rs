@@ -44,7 +44,10 @@ fn number(text: &str) -> Option<i64> {
     if let Ok(number) = text.parse::<i64>() {
         return Some(epoch(number));
     }
-    text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E')).then(|| text.parse().ok().and_then(epoch_float)).flatten()
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'))
+        .then(|| text.parse().ok().and_then(epoch_float))
+        .flatten()
 }
 
 /// `2024-08-13T15:58:20.353Z` and its relatives: `T` or space, any fraction, any offset or none (UTC).

@@ -172,9 +172,5 @@ fn text_to_bool(text: &str) -> Option<bool> {
     const TRUE: [&str; 5] = ["true", "t", "yes", "1", "y"];
     const FALSE: [&str; 5] = ["false", "f", "no", "0", "n"];
     let is = |word: &&str| text.eq_ignore_ascii_case(word);
-    if TRUE.iter().any(is) {
-        Some(true)
-    } else {
-        FALSE.iter().any(is).then_some(false)
-    }
+    if TRUE.iter().any(is) { Some(true) } else { FALSE.iter().any(is).then_some(false) }
 }

@@ -38,7 +38,8 @@ fn is_mac(text: &str) -> bool {
     text.len() == 17 && text.bytes().enumerate().all(|(place, byte)| if place % 3 == 2 { matches!(byte, b':' | b'-') } else { byte.is_ascii_hexdigit() })
 }
 
-fn is_email(text: &str) -> bool {
+/// A mail address as the schema wants it: a name, `@`, and a domain with a dot.
+pub(crate) fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
     let Some((host, rest)) = domain.split_once('.') else { return false };
     let label = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));

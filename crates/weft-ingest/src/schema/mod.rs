@@ -7,7 +7,7 @@
 //!
 //! What this module deliberately does not know: where an event comes from, how to mend it, Arrow.
 
-mod format;
+pub(crate) mod format;
 mod load;
 mod validate;
 mod violation;

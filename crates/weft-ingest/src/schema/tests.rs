@@ -1,3 +1,4 @@
+#![allow(clippy::print_stdout, reason = "tables for the reader of a test run")]
 use super::*;
 use serde_json::{Value, json};
 use std::fmt::Write as _;

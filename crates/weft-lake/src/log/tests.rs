@@ -156,7 +156,8 @@ fn retried_records_are_known_after_a_restart_and_after_the_segment_is_gone() {
     }
     log.unpublished().into_iter().for_each(super::Logged::published);
     let before = disk.names(Path::new(DIR), ".wal").len();
-    log.checkpoint(log.shared.state().last, log.positions()).unwrap();
+    let last = log.shared.state().last;
+    log.checkpoint(last, log.positions()).unwrap();
     log.retire().unwrap();
     assert!(disk.names(Path::new(DIR), ".wal").len() < before);
     drop(log);

@@ -3,6 +3,7 @@
 mod functions;
 mod provider;
 mod prune;
+mod text;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +13,6 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use arrow::util::pretty::pretty_format_batches;
 use datafusion::error::DataFusionError;
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::{SQLOptions, SessionContext};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
@@ -21,6 +21,9 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::SessionConfig;
 use futures::StreamExt as _;
 use object_store::ObjectStore;
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::error::LakeError;
@@ -101,6 +104,11 @@ pub enum QueryError {
 }
 
 impl QueryError {
+    /// The query's task is gone without a word: the lake was closed, or the engine panicked.
+    fn ended() -> Self {
+        Self::Failed { message: "it ended unexpectedly".to_owned() }
+    }
+
     fn of(error: &DataFusionError) -> Self {
         let root = error.find_root();
         let message = root.strip_backtrace();
@@ -111,6 +119,8 @@ impl QueryError {
             | DataFusionError::SchemaError(..)
             | DataFusionError::NotImplemented(_)
             | DataFusionError::Diagnostic(..) => Self::Sql { message },
+            // The spill limit is told as a plain I/O error.
+            _ if message.contains("spilling process has exceeded") => Self::Memory { message },
             _ => Self::Failed { message },
         }
     }
@@ -119,9 +129,28 @@ impl QueryError {
 /// What all queries of a process share.
 #[derive(Clone)]
 pub(crate) struct Engine {
+    core: Core,
+    threads: Arc<Threads>,
+}
+
+/// What a single query needs; it keeps nothing of the lake alive.
+#[derive(Clone)]
+struct Core {
     runtime: Arc<RuntimeEnv>,
     url: ObjectStoreUrl,
     store: Arc<dyn ObjectStore>,
+}
+
+/// Threads of their own: a query that computes for long must not hold up those that take events.
+struct Threads(Option<Runtime>);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // May happen on any thread, asynchronous ones included, which must not block.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Engine {
@@ -135,13 +164,20 @@ impl Engine {
             None => DiskManagerMode::OsTmpDirectory,
         };
         let disk = DiskManagerBuilder::default().with_mode(mode).with_max_temp_directory_size(options.spill_bytes_max);
-        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(options.memory_bytes))).with_disk_manager_builder(disk);
-        let runtime = runtime.build_arc().map_err(fault)?;
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(options.memory_bytes)))
+            .with_disk_manager_builder(disk)
+            .build_arc()
+            .map_err(fault)?;
         let url = ObjectStoreUrl::parse(STORE).map_err(fault)?;
         runtime.register_object_store(url.as_ref(), Arc::clone(&store));
-        Ok(Self { runtime, url, store })
+        let threads = tokio::runtime::Builder::new_multi_thread().thread_name("weft-query").enable_all().build();
+        let threads = threads.map_err(|error| LakeError::of_io("threads for queries", &error))?;
+        Ok(Self { core: Core { runtime, url, store }, threads: Arc::new(Threads(Some(threads))) })
     }
+}
 
+impl Core {
     fn context(&self, view: &View) -> Result<SessionContext, DataFusionError> {
         let mut config = SessionConfig::new().with_information_schema(true).with_default_catalog_and_schema("weft", "lake");
         let options = config.options_mut();
@@ -180,10 +216,18 @@ impl Query {
     /// # Errors
     /// [`QueryError`]; only questions are answered, never a statement that changes something.
     pub async fn rows(&self, sql: &str) -> Result<Rows, QueryError> {
+        if sql.len() > text::TEXT_BYTES_MAX {
+            return Err(QueryError::Sql { message: format!("the query is longer than {} bytes", text::TEXT_BYTES_MAX) });
+        }
         let deadline = Instant::now() + self.options.time_max;
-        let planned = tokio::time::timeout_at(deadline, self.stream(sql)).await;
-        let stream = planned.map_err(|_late| QueryError::Time { limit: self.options.time_max })?.map_err(|error| QueryError::of(&error))?;
-        Ok(Rows { stream, deadline, options: self.options.clone(), given: 0, truncated: None, ended: false })
+        let (planned, plan) = oneshot::channel();
+        let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
+        let Some(threads) = &self.engine.threads.0 else { return Err(QueryError::ended()) };
+        let run = run(self.engine.core.clone(), (self.view)(), text::quote_names(sql), planned, sender);
+        let task = AbortOnDrop(threads.spawn(run).abort_handle());
+        let schema = tokio::time::timeout_at(deadline, plan).await.map_err(|_late| QueryError::Time { limit: self.options.time_max })?;
+        let schema = schema.map_err(|_gone| QueryError::ended())??;
+        Ok(Rows { schema, batches, _task: task, deadline, options: self.options.clone(), given: 0, truncated: None, ended: false })
     }
 
     /// All rows within the budget.
@@ -198,17 +242,58 @@ impl Query {
         }
         Ok(QueryResult { schema: rows.schema(), batches, truncated: rows.truncated() })
     }
+}
 
-    async fn stream(&self, sql: &str) -> Result<SendableRecordBatchStream, DataFusionError> {
-        let context = self.engine.context(&(self.view)())?;
-        let only_questions = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        context.sql_with_options(sql, only_questions).await?.execute_stream().await
+/// Batches that are computed before they are asked for.
+const BATCHES_AHEAD: usize = 2;
+
+/// Ends the query when nobody wants its rows any more; it stops at the next batch it handles.
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
+}
+
+/// One query, on the threads for queries.
+async fn run(
+    core: Core,
+    view: View,
+    sql: String,
+    planned: oneshot::Sender<Result<SchemaRef, QueryError>>,
+    batches: mpsc::Sender<Result<Option<RecordBatch>, QueryError>>,
+) {
+    let stream = async {
+        let context = core.context(&view)?;
+        let only_questions = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        context.sql_with_options(&sql, only_questions).await?.execute_stream().await
+    };
+    let mut stream = match stream.await {
+        Ok(stream) => stream,
+        Err(error) => {
+            // The caller may have gone; then nobody needs the answer.
+            let _gone = planned.send(Err(QueryError::of(&error)));
+            return;
+        }
+    };
+    if planned.send(Ok(stream.schema())).is_err() {
+        return;
+    }
+    while let Some(batch) = stream.next().await {
+        if batches.send(batch.map(Some).map_err(|error| QueryError::of(&error))).await.is_err() {
+            return;
+        }
+    }
+    // Said in so many words: a channel that just closes is a query that died.
+    let _gone = batches.send(Ok(None)).await;
 }
 
 /// Rows as they come.
 pub struct Rows {
-    stream: SendableRecordBatchStream,
+    schema: SchemaRef,
+    batches: mpsc::Receiver<Result<Option<RecordBatch>, QueryError>>,
+    _task: AbortOnDrop,
     deadline: Instant,
     options: QueryOptions,
     given: usize,
@@ -219,7 +304,7 @@ pub struct Rows {
 impl Rows {
     /// Columns of the result.
     pub fn schema(&self) -> SchemaRef {
-        self.stream.schema()
+        Arc::clone(&self.schema)
     }
 
     /// Whether rows were cut off; known at the end.
@@ -232,14 +317,15 @@ impl Rows {
         if self.ended {
             return None;
         }
-        let next = tokio::time::timeout_at(self.deadline, self.stream.next()).await;
+        let next = tokio::time::timeout_at(self.deadline, self.batches.recv()).await;
         let batch = match next {
-            Ok(Some(Ok(batch))) => batch,
-            Ok(None) => {
+            Ok(Some(Ok(Some(batch)))) => batch,
+            Ok(Some(Ok(None))) => {
                 self.ended = true;
                 return None;
             }
-            Ok(Some(Err(error))) => return self.end(QueryError::of(&error)),
+            Ok(None) => return self.end(QueryError::ended()),
+            Ok(Some(Err(error))) => return self.end(error),
             Err(_late) => return self.end(QueryError::Time { limit: self.options.time_max }),
         };
         let left = self.options.rows_max - self.given;

@@ -21,7 +21,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 
-use super::{Engine, prune};
+use super::{Core, prune};
 use crate::table::schema::{self, day_field};
 use crate::table::{DataFile, REJECTS};
 use crate::tail::{TableView, View};
@@ -65,7 +65,7 @@ pub(super) struct Located {
 
 /// One table, or several that are read under one schema.
 pub(super) struct EventTable {
-    engine: Engine,
+    core: Core,
     schema: SchemaRef,
     files: Vec<Located>,
     tail: Vec<RecordBatch>,
@@ -78,17 +78,17 @@ impl std::fmt::Debug for EventTable {
 }
 
 impl EventTable {
-    pub(super) fn of(engine: &Engine, name: &str, view: &TableView) -> Self {
-        Self { engine: engine.clone(), schema: Arc::clone(&view.schema), files: located(name, view).collect(), tail: view.tail.clone() }
+    pub(super) fn of(core: &Core, name: &str, view: &TableView) -> Self {
+        Self { core: core.clone(), schema: Arc::clone(&view.schema), files: located(name, view).collect(), tail: view.tail.clone() }
     }
 
     /// All classes under the columns that they share.
-    pub(super) fn of_all(engine: &Engine, view: &View) -> Self {
+    pub(super) fn of_all(core: &Core, view: &View) -> Self {
         let tables = || view.iter().filter(|(name, _)| *name != REJECTS);
         let schema = common_schema(tables().map(|(_, table)| &table.schema));
         let files = tables().flat_map(|(name, table)| located(name, table)).collect();
         let tail = tables().flat_map(|(_, table)| table.tail.iter().cloned()).collect();
-        Self { engine: engine.clone(), schema, files, tail }
+        Self { core: core.clone(), schema, files, tail }
     }
 
     /// Files that may hold rows for the predicate, with the row groups to look at.
@@ -105,7 +105,7 @@ impl EventTable {
             files = prune::by_statistics(files, predicate, &self.schema);
         }
         let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
-        let reader = Arc::new(CachedParquetFileReaderFactory::new(Arc::clone(&self.engine.store), cache));
+        let reader = Arc::new(CachedParquetFileReaderFactory::new(Arc::clone(&self.core.store), cache));
         let wanted = prune::wanted(filters, &self.schema);
         let files: Vec<PartitionedFile> = if wanted.is_empty() {
             files.iter().map(|file| partitioned(file, None, &self.schema)).collect()
@@ -124,7 +124,7 @@ impl EventTable {
         if let Some(predicate) = predicate {
             source = source.with_predicate(predicate);
         }
-        let config = FileScanConfigBuilder::new(self.engine.url.clone(), Arc::new(source))
+        let config = FileScanConfigBuilder::new(self.core.url.clone(), Arc::new(source))
             .with_statistics(total(&files, &self.schema))
             .with_file_groups(groups(files, state.config().target_partitions()))
             .with_projection_indices(projection.cloned())?

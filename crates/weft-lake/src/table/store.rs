@@ -79,7 +79,7 @@ impl Root {
             Some(dir) => {
                 let (dir, file) = (dir.clone(), dir.join(&name));
                 let written = tokio::task::spawn_blocking(move || write_synced(&dir, &file, &bytes)).await;
-                written.map_err(|error| std::io::Error::other(error)).flatten().map_err(|error| LakeError::of_io(&name, &error))
+                written.map_err(std::io::Error::other).flatten().map_err(|error| LakeError::of_io(&name, &error))
             }
             None => match self.store.put(&StorePath::from(name.as_str()), bytes.into()).await {
                 Ok(_) => Ok(()),

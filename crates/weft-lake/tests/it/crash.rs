@@ -107,7 +107,7 @@ async fn nor_does_it_when_the_mapping_has_changed_meanwhile() {
 
 #[tokio::test]
 async fn a_commit_that_failed_is_finished_by_the_next_one_in_the_same_process() {
-    for at in 0..14 {
+    for at in 0..12 {
         let dir = tempfile::tempdir().unwrap();
         let (failpoint, _) = cut_at(at);
         let (lake, _) = open_cut(dir.path(), failpoint).await;

@@ -1,4 +1,13 @@
 //! The lake as its users see it: real files in temporary directories.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    reason = "a test may fail loudly"
+)]
 
 mod crash;
 mod evolve;

@@ -31,7 +31,8 @@ async fn nested_paths_are_written_either_way() {
         }
         assert_eq!(
             strings(&lake, "SELECT actor.user.name, count(*) FROM events GROUP BY actor.user.name ORDER BY count(*) DESC, actor.user.name LIMIT 1").await,
-            ["user0"]
+            // Of the five records of user0 one is no event: every seventh is none.
+            ["user1"]
         );
         lake.commit().await.unwrap();
     }
@@ -67,7 +68,7 @@ async fn files_that_cannot_hold_an_answer_are_not_read() {
         ("ts(time) >= '2024-08-16T00:00:00Z'", 1),
         ("actor.user.uid = 'u-2402'", 1),
         ("actor['user']['uid'] IN ('u-2402', 'u-2')", 2),
-        ("metadata.uid = '00000000000000000000000000000002'", 1),
+        ("metadata.uid = '00000000000000000000000000000004'", 1),
         ("src_endpoint.ip = '10.0.9.1' AND true", 1),
         ("has_observable(observables, '10.0.9.2')", 1),
         ("src_endpoint.ip = 'nowhere'", 0),
@@ -87,7 +88,7 @@ async fn budgets_are_kept_and_said() {
     assert_eq!((few.rows(), few.truncated), (10, Some(Truncated { rows: 10 })));
     let exact = lake.session(QueryOptions { rows_max: 10, ..QueryOptions::default() }).collect("SELECT n FROM authentication LIMIT 10").await.unwrap();
     assert_eq!((exact.rows(), exact.truncated), (10, None));
-    let endless = "SELECT count(*) FROM authentication a, authentication b, authentication c, authentication d WHERE a.n + b.n + c.n + d.n = 1";
+    let endless = "SELECT count(*) FROM authentication a, authentication b, authentication c WHERE a.n + b.n > c.n";
     let limit = Duration::from_millis(50);
     let late = lake.session(QueryOptions { time_max: limit, ..QueryOptions::default() }).collect(endless).await.unwrap_err();
     assert_eq!(late, QueryError::Time { limit });

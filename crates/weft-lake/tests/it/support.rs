@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListBuilder, StringArray, StringBuilder, StructArray, StructBuilder};
+use arrow::array::{ArrayRef, AsArray, Int64Array, ListBuilder, StringArray, StringBuilder, StructArray, StructBuilder};
 use arrow::datatypes::{DataType, Field, Fields, Int64Type};
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;

@@ -19,7 +19,12 @@ fn finding(severity: i64) -> Finding {
         severity_id: severity,
         time: Timestamp(1),
         matched: vec![],
-        entities: vec![entity("src_endpoint.ip", 2, "203.0.113.66"), entity("src_endpoint.ip", 2, "203.0.113.66"), entity("user.name", 4, "ada"), entity("dst_endpoint.ip", 2, "10.0.0.1")],
+        entities: vec![
+            entity("src_endpoint.ip", 2, "203.0.113.66"),
+            entity("src_endpoint.ip", 2, "203.0.113.66"),
+            entity("user.name", 4, "ada"),
+            entity("dst_endpoint.ip", 2, "10.0.0.1"),
+        ],
         evidence: vec![Evidence { uid: "e".into(), class: ClassUid(3002), time: Timestamp(1) }],
         techniques: vec![],
     }
@@ -69,7 +74,10 @@ fn walk(mut run: Run, events: Vec<Event>) -> (Run, Action) {
 #[test]
 fn a_severe_finding_proposes_one_run_a_mild_one_none() {
     let run = proposed();
-    assert_eq!((run.command.action.as_str(), run.command.object.id.as_str(), &run.command.arguments["severity_id"]), ("block_address", "203.0.113.66", &serde_json::json!(4)));
+    assert_eq!(
+        (run.command.action.as_str(), run.command.object.id.as_str(), &run.command.arguments["severity_id"]),
+        ("block_address", "203.0.113.66", &serde_json::json!(4))
+    );
     assert_eq!(run.id, proposed().id, "the same finding again is the same run");
     assert_eq!(run.trace, finding(4).trace());
     assert!(playbook().proposals(&finding(3), "nftables/gateway").is_empty());
@@ -95,7 +103,10 @@ fn from_proposal_to_undone() {
 
     let written: Vec<_> = run.history.iter().map(|transition| events::transition(&run, transition)).collect();
     assert!(written.iter().all(|event| event["metadata"]["correlation_uid"] == run.trace.as_str() && event["class_uid"] == 7001));
-    assert_eq!(written.iter().map(|event| event["unmapped"]["to"].as_str().unwrap()).collect::<Vec<_>>(), ["approved", "applied", "verified", "being undone", "being undone", "being undone", "undone"]);
+    assert_eq!(
+        written.iter().map(|event| event["unmapped"]["to"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["approved", "applied", "verified", "being undone", "being undone", "being undone", "undone"]
+    );
 }
 
 #[test]
@@ -159,10 +170,15 @@ fn a_decision_is_an_event_with_its_policies() {
 
 #[test]
 fn faults_of_a_playbook() {
-    let faults = |from: &str, to: &str| Playbook::parse("p.json", &BLOCK.replacen(from, to, 1)).unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let faults = |from: &str, to: &str| {
+        Playbook::parse("p.json", &BLOCK.replacen(from, to, 1)).unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
     assert!(faults("cacao-2.0", "cacao-1.1").contains("spec_version: `cacao-1.1` is not known"));
     assert!(faults("\"on_completion\": \"end--6b", "\"on_completion\": \"end--7b").contains("there is no such step"));
-    assert!(faults("\"on_completion\": \"end--6b1c2a54-7b0e-4a5e-9c0f-2f6a6b6d1e04", "\"on_completion\": \"start--6b1c2a54-7b0e-4a5e-9c0f-2f6a6b6d1e02").contains("circles are not run"));
+    assert!(
+        faults("\"on_completion\": \"end--6b1c2a54-7b0e-4a5e-9c0f-2f6a6b6d1e04", "\"on_completion\": \"start--6b1c2a54-7b0e-4a5e-9c0f-2f6a6b6d1e02")
+            .contains("circles are not run")
+    );
     assert!(faults("\"type\": \"action\"", "\"type\": \"while-condition\"").contains("are not run yet"));
     assert!(faults("weft-command", "bash").contains("commands of type `bash` are not run yet"));
     assert!(faults("block_address __address__:value", "block_address __host__:value").contains("`__host__:value` is not a variable"));

@@ -25,7 +25,7 @@ pub struct Args {
 #[derive(Debug, Clone, Group)]
 pub struct Common {
     /// The mesh's home.
-    #[arg(long, global = true, value_name = "DIR", default_value = "./weft-data", env = "WEFT_DATA")]
+    #[arg(long, global = true, value_name = "DIR", default_value = "./weft-data", env = "WEFT_DATA", hide_env_values = true)]
     pub data: PathBuf,
     /// Configuration; default `weft.toml` in the mesh's home, if it is there.
     #[arg(long, global = true, value_name = "FILE")]

@@ -3,8 +3,7 @@
 use std::io::{self, BufWriter, IsTerminal, Write};
 
 use clap::ValueEnum;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{Cell, ContentArrangement, Table as Drawn};
+use comfy_table::{Cell, ContentArrangement, LineStyle, Table as Drawn, TableStyle};
 use serde_json::{Map, Value};
 
 use super::Fault;
@@ -118,7 +117,9 @@ impl Output {
 
     fn table(&mut self, rows: &Rows) -> io::Result<()> {
         let mut drawn = Drawn::new();
-        drawn.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(if self.terminal { ContentArrangement::Dynamic } else { ContentArrangement::Disabled });
+        // One line under the header: rows stay close, so that many are seen.
+        let style = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+        drawn.load_style(style).set_content_arrangement(if self.terminal { ContentArrangement::Dynamic } else { ContentArrangement::Disabled });
         drawn.set_header(rows.columns.iter());
         for row in &rows.rows {
             drawn.add_row(row.iter().map(|value| Cell::new(printable(&plain(value)))));

@@ -104,7 +104,18 @@ impl Reader<'_> {
 
     fn budget(&mut self, table: &Table<'_>, config: &mut Config) {
         let Some(budget) = self.table(table, "budget") else { return };
-        let known = ["record_bytes_max", "body_bytes_max", "bodies_max", "connections_max", "unpack_ratio_max", "room_wait_ms", "queue_bytes_max", "commit_seconds", "query_rows_max", "query_seconds_max"];
+        let known = [
+            "record_bytes_max",
+            "body_bytes_max",
+            "bodies_max",
+            "connections_max",
+            "unpack_ratio_max",
+            "room_wait_ms",
+            "queue_bytes_max",
+            "commit_seconds",
+            "query_rows_max",
+            "query_seconds_max",
+        ];
         self.known(budget, "budget", &known);
         let into = &mut config.budget;
         let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
@@ -144,7 +155,8 @@ impl Reader<'_> {
 
     fn tables<'t, 'a>(&mut self, table: &'t Table<'a>, name: &str) -> Vec<(usize, &'t Table<'a>)> {
         let Some(item) = table.get(name) else { return Vec::new() };
-        let found: Option<Vec<_>> = item.get_ref().as_array().map(|items| items.iter().filter_map(|one| Some((one.span().start, one.get_ref().as_table()?))).collect());
+        let found: Option<Vec<_>> =
+            item.get_ref().as_array().map(|items| items.iter().filter_map(|one| Some((one.span().start, one.get_ref().as_table()?))).collect());
         if found.is_none() {
             self.wrong(item, name, &format!("sections `[[{name}]]`"));
         }
@@ -161,7 +173,8 @@ impl Reader<'_> {
 
     fn strings(&mut self, table: &Table<'_>, name: &str, set: impl FnOnce(Vec<String>)) {
         let Some(item) = table.get(name) else { return };
-        let texts: Option<Vec<String>> = item.get_ref().as_array().and_then(|items| items.iter().map(|one| one.get_ref().as_str().map(str::to_owned)).collect());
+        let texts: Option<Vec<String>> =
+            item.get_ref().as_array().and_then(|items| items.iter().map(|one| one.get_ref().as_str().map(str::to_owned)).collect());
         match texts {
             Some(texts) => set(texts),
             None => self.wrong(item, name, "a list of texts in quotes"),

@@ -42,8 +42,11 @@ pub struct Follow {
     /// Tells to stop.
     pub stop: CancellationToken,
     /// Reads a file that is a container; gives whether all of it is durable.
-    pub whole: Box<dyn Fn(&Path) -> Result<(), String> + Send>,
+    pub whole: ReadWhole,
 }
+
+/// Reads a whole file; the error is for a person.
+pub type ReadWhole = Box<dyn Fn(&Path) -> Result<(), String> + Send>;
 
 impl Follow {
     /// Looks until told to stop; runs on a thread of its own.
@@ -52,9 +55,8 @@ impl Follow {
         let mut told = false;
         while !self.stop.is_cancelled() {
             let found = files(&self.path);
-            match &found {
-                Err(error) if !told => tracing::warn!(path = %self.path.display(), %error, "cannot be read; looking again until it can"),
-                _ => {}
+            if let (Err(error), false) = (&found, told) {
+                tracing::warn!(path = %self.path.display(), %error, "cannot be read; looking again until it can");
             }
             told = found.is_err();
             let more = self.look(found.unwrap_or_default(), &mut followed, runtime);

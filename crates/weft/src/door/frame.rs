@@ -281,7 +281,11 @@ mod tests {
     fn syslog_mixes_both_framings() {
         let input = b"5 <1>ab<2>line\n11 <3>a\nb\nc d\n<4>nul\0<5>end";
         for step in 1..input.len() {
-            assert_eq!(syslog(input, step, 100), [record("<1>ab"), record("<2>line"), record("<3>a\nb\nc d"), record("<4>nul"), record("<5>end")], "steps of {step}");
+            assert_eq!(
+                syslog(input, step, 100),
+                [record("<1>ab"), record("<2>line"), record("<3>a\nb\nc d"), record("<4>nul"), record("<5>end")],
+                "steps of {step}"
+            );
         }
     }
 

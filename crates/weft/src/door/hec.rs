@@ -162,9 +162,7 @@ fn acknowledge_later(hec: &Hec, channel: String, id: u64, pushed: bool, stored: 
     }
     let acks = hec.acks.clone();
     // Ends when the writer has answered for the batches; their number is bounded by the queue.
-    tokio::spawn(async move {
-        if all_stored(stored).await { acks.stored(&channel, id) } else { acks.failed(&channel, id) }
-    });
+    tokio::spawn(async move { if all_stored(stored).await { acks.stored(&channel, id) } else { acks.failed(&channel, id) } });
     Ok(())
 }
 
@@ -215,7 +213,14 @@ impl Lanes<'_> {
         let at = self.lanes.iter().rposition(|(known, _)| *known == key).or_else(|| (self.lanes.len() >= LANES_MAX).then_some(0));
         let at = at.unwrap_or_else(|| {
             let source = format!("hec/{}", self.token.name);
-            let batcher = Batcher::new(source.as_str().into(), key.0.clone(), key.1.clone(), Salt::content(Bytes::new()), now(), self.hec.ingress.limits.record_bytes_max);
+            let batcher = Batcher::new(
+                source.as_str().into(),
+                key.0.clone(),
+                key.1.clone(),
+                Salt::content(Bytes::new()),
+                now(),
+                self.hec.ingress.limits.record_bytes_max,
+            );
             self.lanes.push((key, batcher));
             self.lanes.len() - 1
         });

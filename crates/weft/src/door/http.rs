@@ -60,7 +60,13 @@ async fn by_query(State(http): State<Http>, Query(params): Query<Params>, header
     answer(take(&http, &stream, params, headers, body).await)
 }
 
-async fn by_path(State(http): State<Http>, Path((connector, record)): Path<(String, String)>, Query(params): Query<Params>, headers: HeaderMap, body: Body) -> Response {
+async fn by_path(
+    State(http): State<Http>,
+    Path((connector, record)): Path<(String, String)>,
+    Query(params): Query<Params>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     answer(take(&http, &format!("{connector}/{record}"), params, headers, body).await)
 }
 

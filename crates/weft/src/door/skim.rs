@@ -53,7 +53,11 @@ fn value_end(text: &[u8], start: usize) -> Option<usize> {
     match text.get(start)? {
         b'"' => string_end(text, start),
         b'{' | b'[' => container_end(text, start),
-        _ => Some(skip(text, start, |byte| !byte.is_ascii_whitespace() && !matches!(byte, b',' | b'}' | b']' | b'{' | b'[' | b'"')).unwrap_or(text.len()).max(start + 1)),
+        _ => Some(
+            skip(text, start, |byte| !byte.is_ascii_whitespace() && !matches!(byte, b',' | b'}' | b']' | b'{' | b'[' | b'"'))
+                .unwrap_or(text.len())
+                .max(start + 1),
+        ),
     }
 }
 

@@ -32,7 +32,7 @@ pub enum Shown {
     Nothing,
     /// One that is not of a form we know.
     Unreadable,
-    
+
     /// Not one of ours.
     Unknown,
 }

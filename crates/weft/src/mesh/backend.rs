@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
-use weft_console::api::{ApiError, ErrorCode, EventDetail, LoopState, QueryAnswer, QueryColumn, QueryRequest, RejectGroup, RunDecision, SourceState, TableInfo};
+use weft_console::api::{
+    ApiError, ErrorCode, EventDetail, LoopState, QueryAnswer, QueryColumn, QueryRequest, RejectGroup, RunDecision, SourceState, TableInfo,
+};
 use weft_console::{Backend, TailEvent};
 use weft_lake::{QueryError, QueryOptions};
 use weft_model::ocsf;
@@ -36,7 +38,8 @@ impl Backend for Mesh {
         };
         self.statements.lock().unwrap_or_else(PoisonError::into_inner).remove(&request.id);
         let result = outcome?;
-        let column = |field: &std::sync::Arc<arrow::datatypes::Field>| QueryColumn { name: field.name().clone(), data_type: cells::type_name(field.data_type()) };
+        let column =
+            |field: &std::sync::Arc<arrow::datatypes::Field>| QueryColumn { name: field.name().clone(), data_type: cells::type_name(field.data_type()) };
         Ok(QueryAnswer {
             columns: result.schema.fields().iter().map(column).collect(),
             rows: cells::rows(&result.batches),
@@ -102,7 +105,9 @@ impl Backend for Mesh {
     async fn loop_state(&self) -> Result<LoopState, ApiError> {
         let runs = self.state.runs(LOOP_RUNS_MAX).await.map_err(|error| ApiError::internal(error.to_string()))?;
         let mut items: Vec<_> = runs.iter().filter_map(respond::entry).collect();
-        items.extend(self.posture.recent_findings().into_iter().filter(|found| !items.iter().any(|item| item.finding.uid == found.finding.uid)).collect::<Vec<_>>());
+        items.extend(
+            self.posture.recent_findings().into_iter().filter(|found| !items.iter().any(|item| item.finding.uid == found.finding.uid)).collect::<Vec<_>>(),
+        );
         items.sort_by_key(|item| std::cmp::Reverse(item.finding.time));
         items.truncate(LOOP_RUNS_MAX as usize);
         Ok(LoopState { items, posture: self.posture.checks(), metrics: self.posture.metrics(&self.metrics, &self.pipeline.waits()) })

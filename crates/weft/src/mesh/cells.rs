@@ -1,7 +1,9 @@
 //! Arrow cells as JSON, of any type that SQL can give.
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema, UInt8Type, UInt16Type, UInt32Type, UInt64Type};
+use arrow::datatypes::{
+    DataType, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use serde_json::{Map, Value};
@@ -111,10 +113,14 @@ mod tests {
 
     #[test]
     fn nested_values_become_objects() {
-        let inner = StructArray::from(vec![(Arc::new(Field::new("ip", DataType::Utf8, true)), Arc::new(StringArray::from(vec![Some("192.0.2.1"), None])) as ArrayRef)]);
+        let inner =
+            StructArray::from(vec![(Arc::new(Field::new("ip", DataType::Utf8, true)), Arc::new(StringArray::from(vec![Some("192.0.2.1"), None])) as ArrayRef)]);
         let schema = Schema::new(vec![Field::new("n", DataType::Int64, true), Field::new("src", inner.data_type().clone(), true)]);
         let batch = RecordBatch::try_new(Arc::new(schema), vec![Arc::new(Int64Array::from(vec![Some(1), None])), Arc::new(inner)]).unwrap();
-        assert_eq!(rows(std::slice::from_ref(&batch)), [vec![Value::from(1), serde_json::json!({"ip": "192.0.2.1"})], vec![Value::Null, serde_json::json!({})]]);
+        assert_eq!(
+            rows(std::slice::from_ref(&batch)),
+            [vec![Value::from(1), serde_json::json!({"ip": "192.0.2.1"})], vec![Value::Null, serde_json::json!({})]]
+        );
         let paths: Vec<String> = columns(&batch.schema()).into_iter().map(|column| column.path).collect();
         assert_eq!(paths, ["n", "src", "src.ip"]);
     }

@@ -32,7 +32,10 @@ impl PostureBoard {
             let outcomes: Vec<_> = subjects.iter().filter_map(|subject| check.evaluate(subject)).collect();
             if outcomes.is_empty() {
                 let observed = format!("no `{}` was found here to look at", check.subject);
-                board.insert(check.id.clone(), PostureCheck { id: check.id.clone(), title: check.title.clone(), pass: None, observed, time: at.0, trace_id: None });
+                board.insert(
+                    check.id.clone(),
+                    PostureCheck { id: check.id.clone(), title: check.title.clone(), pass: None, observed, time: at.0, trace_id: None },
+                );
             }
             for outcome in outcomes {
                 let pass = match outcome.status {
@@ -41,7 +44,14 @@ impl PostureBoard {
                     Status::Fail => Some(false),
                 };
                 let trace = TraceId::of(&outcome.uid());
-                let shown = PostureCheck { id: check.id.clone(), title: check.title.clone(), pass, observed: outcome.details.join("; "), time: at.0, trace_id: Some(trace.as_str().to_owned()) };
+                let shown = PostureCheck {
+                    id: check.id.clone(),
+                    title: check.title.clone(),
+                    pass,
+                    observed: outcome.details.join("; "),
+                    time: at.0,
+                    trace_id: Some(trace.as_str().to_owned()),
+                };
                 board.insert(format!("{}/{}", check.id, outcome.subject.uid), shown);
                 events.push(outcome.to_ocsf(at));
             }
@@ -91,7 +101,11 @@ fn metric_view(measured: &Measured<'_>) -> api::Metric {
         value,
         unit: metric.unit.clone(),
         target: metric.target.map(bound),
-        detail: if measured.count == 0 { "no event has come yet".to_owned() } else { format!("{} over the newest {} events. {}", told.join(", "), measured.count, metric.definition) },
+        detail: if measured.count == 0 {
+            "no event has come yet".to_owned()
+        } else {
+            format!("{} over the newest {} events. {}", told.join(", "), measured.count, metric.definition)
+        },
         trace_id: (measured.count > 0).then(|| metric_trace(metric).as_str().to_owned()),
     }
 }

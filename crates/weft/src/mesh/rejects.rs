@@ -32,7 +32,14 @@ pub async fn kept(lake: &Lake) -> Result<Vec<RawBatch>, QueryError> {
             let bytes = Bytes::copy_from_slice(if raw.is_valid(row) { raw.value(row) } else { b"" });
             let id = RecordId::of(&stream, format!("replay {}", ids.value(row)).as_bytes(), &bytes);
             let context: Context = serde_json::from_str(contexts.value(row)).unwrap_or_default();
-            batches.push(RawBatch { source: sources.value(row).into(), stream, context, next: Position::default(), received: Timestamp(time.value(row)), records: vec![RawRecord { id, bytes }] });
+            batches.push(RawBatch {
+                source: sources.value(row).into(),
+                stream,
+                context,
+                next: Position::default(),
+                received: Timestamp(time.value(row)),
+                records: vec![RawRecord { id, bytes }],
+            });
         }
     }
     Ok(batches)

@@ -20,8 +20,8 @@ use weft_lake::{Lake, Logged, Recovery};
 use weft_model::{Detector, Finding, Mapping};
 
 pub use stats::{SourceStat, Stats};
-pub(crate) use work::own_batch;
 pub use work::Work;
+pub(crate) use work::own_batch;
 pub use writer::Writer;
 
 /// Frames that are logged and wait for a worker.
@@ -162,8 +162,12 @@ impl Pipeline {
         let mut frames = 0;
         for logged in recovery.logged() {
             match logged {
-                Ok(logged) if work.send(logged).is_ok() => frames += 1,
-                Ok(_) => break,
+                Ok(logged) => {
+                    if work.send(logged).is_err() {
+                        break;
+                    }
+                    frames += 1;
+                }
                 Err(error) => tracing::error!(%error, "a frame of the log cannot be read"),
             }
         }

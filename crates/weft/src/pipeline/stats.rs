@@ -35,7 +35,8 @@ impl SourceStat {
     /// Records and bytes a second over the last minute.
     pub fn rates(&self, now: Timestamp) -> (f64, f64) {
         let since = now.0 / 1000 - WINDOW_SECONDS;
-        let (records, bytes) = self.recent.iter().filter(|(second, ..)| *second > since).fold((0, 0), |sum, (_, records, bytes)| (sum.0 + records, sum.1 + bytes));
+        let (records, bytes) =
+            self.recent.iter().filter(|(second, ..)| *second > since).fold((0, 0), |sum, (_, records, bytes)| (sum.0 + records, sum.1 + bytes));
         let window = WINDOW_SECONDS as f64;
         (records as f64 / window, bytes as f64 / window)
     }

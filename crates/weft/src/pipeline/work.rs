@@ -89,7 +89,8 @@ fn map(shared: &Shared, batch: &RawBatch) -> Mapped {
     if let Some(rejects) = records::refused(batch) {
         return Mapped { batches: Vec::new(), rejects };
     }
-    catch_unwind(AssertUnwindSafe(|| shared.mapping.map(batch))).unwrap_or_else(|_| all_rejected(batch, "the mapping failed on this batch: please report it with the record"))
+    catch_unwind(AssertUnwindSafe(|| shared.mapping.map(batch)))
+        .unwrap_or_else(|_| all_rejected(batch, "the mapping failed on this batch: please report it with the record"))
 }
 
 fn all_rejected(batch: &RawBatch, message: &str) -> Mapped {

@@ -28,12 +28,23 @@ pub fn run_state(phase: Phase) -> api::RunState {
 pub fn entry(kept: &KeptRun) -> Option<api::LoopItem> {
     let run = run_of(kept)?;
     let finding: Finding = serde_json::from_value(kept.body.get("finding")?.clone()).ok()?;
-    Some(api::LoopItem { trace_id: run.trace.as_str().to_owned(), finding: finding_view(&finding), decision: decision(&run), plan: Some(plan(&run)), run: Some(run_view(&run)) })
+    Some(api::LoopItem {
+        trace_id: run.trace.as_str().to_owned(),
+        finding: finding_view(&finding),
+        decision: decision(&run),
+        plan: Some(plan(&run)),
+        run: Some(run_view(&run)),
+    })
 }
 
 /// A finding without a run.
 pub fn finding_view(finding: &Finding) -> api::FindingView {
-    let observable = |entity: &weft_model::Entity| api::Observable { name: Some(entity.name.clone()), kind: None, type_id: Some(entity.type_id), value: Some(entity.value.clone()) };
+    let observable = |entity: &weft_model::Entity| api::Observable {
+        name: Some(entity.name.clone()),
+        kind: None,
+        type_id: Some(entity.type_id),
+        value: Some(entity.value.clone()),
+    };
     api::FindingView {
         uid: finding.uid.clone(),
         title: finding.title.clone(),

@@ -60,8 +60,9 @@ fn batches(registry: &Registry, given: &[String]) -> Result<Vec<RawBatch>, Fault
     } else {
         let story = demo::story().map_err(|faults| Fault::Misuse(faults.iter().map(ToString::to_string).collect()))?;
         let player = Player::new(story, Plan { start_ms: now().0, ..Plan::default() });
-        let records: Vec<_> = player.filter(|step| step.way == Way::Http).take(20_000).collect();
-        for chunk in records.chunk_by(|a, b| a.stream == b.stream) {
+        let mut records: Vec<_> = player.filter(|step| step.way == Way::Http).take(20_000).collect();
+        records.sort_by(|a, b| a.stream.cmp(&b.stream));
+        for chunk in records.chunk_by(|a, b| a.stream == b.stream).flat_map(|same| same.chunks(BODY_RECORDS)) {
             let Some(first) = chunk.first() else { continue };
             let mut batcher = Batcher::new("bench".into(), StreamId::from(first.stream.as_str()), Default::default(), Salt::place("bench", 0), now(), 16 << 20);
             chunk.iter().for_each(|step| batcher.record(step.record.clone().into()));
@@ -153,7 +154,12 @@ fn bodies(batches: &[RawBatch]) -> Vec<(String, Vec<u8>, u64)> {
     bodies
 }
 
-async fn send(client: usize, address: std::net::SocketAddr, bodies: Arc<Vec<(String, Vec<u8>, u64)>>, stop: CancellationToken) -> Result<(u64, Vec<f64>), Fault> {
+async fn send(
+    client: usize,
+    address: std::net::SocketAddr,
+    bodies: Arc<Vec<(String, Vec<u8>, u64)>>,
+    stop: CancellationToken,
+) -> Result<(u64, Vec<f64>), Fault> {
     let http = reqwest::Client::new();
     let (mut records, mut waits) = (0, Vec::new());
     for (number, (stream, body, count)) in bodies.iter().cycle().enumerate() {

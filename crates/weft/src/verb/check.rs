@@ -60,6 +60,10 @@ fn streams(registry: &weft_ingest::Registry, out: &mut Output) -> Result<(), Fau
 fn unknown_streams(home: &Home, registry: &weft_ingest::Registry) -> Vec<String> {
     let known = registry.streams().cloned().collect();
     let config = &home.config;
-    let named = config.files.iter().map(|file| &file.stream).chain([&config.syslog_stream]).chain(config.tokens.iter().filter_map(|token| token.stream.as_ref()));
-    named.filter(|name| name.as_str() != "auto" && !registry.streams().any(|stream| *stream.0 == **name)).map(|name| crate::door::unknown_stream(name, &known)).collect()
+    let named =
+        config.files.iter().map(|file| &file.stream).chain([&config.syslog_stream]).chain(config.tokens.iter().filter_map(|token| token.stream.as_ref()));
+    named
+        .filter(|name| name.as_str() != "auto" && !registry.streams().any(|stream| *stream.0 == **name))
+        .map(|name| crate::door::unknown_stream(name, &known))
+        .collect()
 }

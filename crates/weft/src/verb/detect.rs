@@ -72,7 +72,13 @@ fn rule_files(paths: &[PathBuf]) -> Result<Vec<RuleFile>, Fault> {
     if faults.is_empty() { Ok(files) } else { Err(Fault::Misuse(faults)) }
 }
 
-fn over_files(registry: std::sync::Arc<Registry>, stream: &str, paths: &[String], engine: &mut weft_analytics::Engine, findings: &mut Vec<Finding>) -> Result<(), Fault> {
+fn over_files(
+    registry: std::sync::Arc<Registry>,
+    stream: &str,
+    paths: &[String],
+    engine: &mut weft_analytics::Engine,
+    findings: &mut Vec<Finding>,
+) -> Result<(), Fault> {
     let (stream, framing) = input::stream(&registry, stream)?;
     let mapper = Mapper::new(registry);
     let paths: Vec<PathBuf> = paths.iter().map(|path| Path::new(path).to_owned()).collect();
@@ -121,7 +127,14 @@ fn print(findings: &[Finding], out: &mut Output) -> Result<(), Fault> {
         let mut rows = Rows::new(["time", "severity", "title", "rule", "matched", "evidence"]);
         for finding in findings {
             let evidence = finding.evidence.len();
-            rows.push([finding.time.rfc3339().into(), finding.severity_id.into(), finding.title.clone().into(), finding.analytic_uid.clone().into(), finding.matched.join("; ").into(), evidence.into()]);
+            rows.push([
+                finding.time.rfc3339().into(),
+                finding.severity_id.into(),
+                finding.title.clone().into(),
+                finding.analytic_uid.clone().into(),
+                finding.matched.join("; ").into(),
+                evidence.into(),
+            ]);
         }
         return out.rows(&rows);
     }

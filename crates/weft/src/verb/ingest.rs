@@ -57,7 +57,12 @@ pub(super) async fn run(home: &Home, input: &cli::Input, out: &mut Output) -> Re
 
 fn refuse_running(home: &Home) -> Result<(), Fault> {
     match home.running() {
-        Some(run) => Err(Fault::misuse(format!("the mesh runs on `{}` (process {}): let it follow the files (`[[file]]` in weft.toml), send to {}/ingest, or stop it first", home.dir.display(), run.pid, run.address))),
+        Some(run) => Err(Fault::misuse(format!(
+            "the mesh runs on `{}` (process {}): let it follow the files (`[[file]]` in weft.toml), send to {}/ingest, or stop it first",
+            home.dir.display(),
+            run.pid,
+            run.address
+        ))),
         None => Ok(()),
     }
 }

@@ -48,7 +48,13 @@ pub(super) async fn tables(home: &Home, out: &mut Output) -> Result<Outcome, Fau
         }
         None => {
             for table in open(home).await?.tables() {
-                rows.push([table.name.into(), (table.rows + table.tail_rows).into(), table.schema.fields().len().into(), table.files.into(), table.bytes.into()]);
+                rows.push([
+                    table.name.into(),
+                    (table.rows + table.tail_rows).into(),
+                    table.schema.fields().len().into(),
+                    table.files.into(),
+                    table.bytes.into(),
+                ]);
             }
         }
     }
@@ -63,7 +69,9 @@ pub(super) async fn tables(home: &Home, out: &mut Output) -> Result<Outcome, Fau
 pub(super) async fn rejects(home: &Home, out: &mut Output) -> Result<Outcome, Fault> {
     let columns = || ["stream", "cause", "count", "last_ms", "message", "example"].map(str::to_owned).to_vec();
     let answer = match ask(home, REJECT_GROUPS, GROUPS_MAX, LIST_SECONDS_MAX).await {
-        Err(Fault::Misuse(messages)) if messages.iter().any(|message| message.contains("rejects")) => Answer { columns: columns(), rows: Vec::new(), truncated: false },
+        Err(Fault::Misuse(messages)) if messages.iter().any(|message| message.contains("rejects")) => {
+            Answer { columns: columns(), rows: Vec::new(), truncated: false }
+        }
         answer => answer?,
     };
     let found = !answer.rows.is_empty();

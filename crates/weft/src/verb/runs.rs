@@ -84,9 +84,20 @@ fn print_runs(items: impl Iterator<Item = LoopItem>, out: &mut Output) -> Result
         let Some(run) = item.run else { continue };
         let state = serde_json::to_value(run.state).map_err(Fault::failed)?;
         let last = run.steps.last().map(|step| step.note.clone()).unwrap_or_default();
-        let (action, object, policies) = item.decision.map(|decision| (decision.action, decision.resource, decision.determining_policies.join(", "))).unwrap_or_default();
+        let (action, object, policies) =
+            item.decision.map(|decision| (decision.action, decision.resource, decision.determining_policies.join(", "))).unwrap_or_default();
         let time = weft_model::Timestamp(item.finding.time).rfc3339();
-        rows.push([run.id.into(), state, time.into(), item.finding.title.into(), action.into(), object.into(), policies.into(), last.into(), item.trace_id.into()]);
+        rows.push([
+            run.id.into(),
+            state,
+            time.into(),
+            item.finding.title.into(),
+            action.into(),
+            object.into(),
+            policies.into(),
+            last.into(),
+            item.trace_id.into(),
+        ]);
     }
     out.rows(&rows)?;
     Ok(Outcome::Done)
@@ -111,7 +122,13 @@ pub(super) async fn posture_run(home: &Home, out: &mut Output) -> Result<Outcome
             events.push(outcome.to_ocsf(at));
         }
         if !subjects.iter().any(|subject| subject.kind == check.subject) {
-            rows.push([check.id.clone().into(), check.title.clone().into(), Value::Null, "unknown".into(), format!("no `{}` was found here to look at", check.subject).into()]);
+            rows.push([
+                check.id.clone().into(),
+                check.title.clone().into(),
+                Value::Null,
+                "unknown".into(),
+                format!("no `{}` was found here to look at", check.subject).into(),
+            ]);
         }
     }
     if let Some(run) = home.running()
@@ -130,7 +147,8 @@ pub(super) async fn posture_run(home: &Home, out: &mut Output) -> Result<Outcome
 /// The lake cannot be read.
 pub(super) async fn posture_list(home: &Home, out: &mut Output) -> Result<Outcome, Fault> {
     let answer = known(home, "compliance_finding", POSTURE_SQL).await?;
-    let rows = answer.map_or_else(|| Rows::new(["check_uid", "title", "status", "observed", "time"]), |answer| Rows { columns: answer.columns, rows: answer.rows });
+    let rows =
+        answer.map_or_else(|| Rows::new(["check_uid", "title", "status", "observed", "time"]), |answer| Rows { columns: answer.columns, rows: answer.rows });
     let failed = rows.rows.iter().any(|row| row.iter().any(|value| value == "Fail"));
     out.rows(&rows)?;
     Ok(if failed { Outcome::Found } else { Outcome::Done })
@@ -163,7 +181,8 @@ pub(super) async fn metrics(home: &Home, metrics: &cli::Metrics, out: &mut Outpu
             rows.push([metric.name.clone().into(), now.value.into(), now.unit.clone().into(), now.target.clone().into(), now.detail.clone().into()]);
         } else if home.exists() {
             let kept = known(home, "base_event", &metric_sql(&metric.title)).await?;
-            let message = kept.and_then(|answer| answer.rows.into_iter().next()).and_then(|row| row.into_iter().nth(1)).unwrap_or_else(|| "never measured".into());
+            let message =
+                kept.and_then(|answer| answer.rows.into_iter().next()).and_then(|row| row.into_iter().nth(1)).unwrap_or_else(|| "never measured".into());
             rows.push([metric.name.clone().into(), Value::Null, metric.unit.clone().into(), Value::Null, message]);
         }
     }
@@ -173,7 +192,10 @@ pub(super) async fn metrics(home: &Home, metrics: &cli::Metrics, out: &mut Outpu
 
 /// The last measurement of a metric.
 fn metric_sql(title: &str) -> String {
-    format!("SELECT time, message, unmapped FROM base_event WHERE activity_name = 'Measure' AND message LIKE '{}:%' ORDER BY time DESC LIMIT 1", title.replace('\'', "''"))
+    format!(
+        "SELECT time, message, unmapped FROM base_event WHERE activity_name = 'Measure' AND message LIKE '{}:%' ORDER BY time DESC LIMIT 1",
+        title.replace('\'', "''")
+    )
 }
 
 /// The answer over a table that may not be there yet.

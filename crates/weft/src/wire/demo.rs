@@ -22,7 +22,7 @@ use crate::home::{Home, RunFile};
 /// A past to look back on when the console opens.
 const PAST_MS: u64 = 30 * 60 * 1000;
 /// The first attack, so long after the start.
-const ATTACK_MS: u64 = 20_000;
+const ATTACK_MS: u64 = 60_000;
 /// Records that are gathered before they are sent: a live tail should look alive.
 const GATHER: Duration = Duration::from_millis(250);
 /// Most records of one gathering.
@@ -97,7 +97,9 @@ struct Sender {
 
 impl Sender {
     async fn send(&mut self, steps: Vec<Step>) -> Result<(), String> {
-        let (mut posts, mut events, mut lines): (BTreeMap<String, Vec<u8>>, Vec<u8>, BTreeMap<PathBuf, Vec<u8>>) = Default::default();
+        let mut posts: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        let mut lines: BTreeMap<PathBuf, Vec<u8>> = BTreeMap::new();
+        let mut events = Vec::new();
         let mut faults = Vec::new();
         for step in steps {
             match step.way {

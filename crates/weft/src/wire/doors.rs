@@ -83,7 +83,14 @@ impl Doors {
             let (ingress, runtime) = (self.ingress.clone(), tokio::runtime::Handle::current());
             let (whole_stream, handle) = (stream.clone(), runtime.clone());
             let read = move |path: &Path| whole(path, &whole_stream, &framing, &mut |batch| handle.block_on(store(&ingress, batch)));
-            let follow = Follow { ingress: self.ingress.clone(), path: file.path.clone(), stream, positions: self.positions.clone(), stop: self.stop.clone(), whole: Box::new(read) };
+            let follow = Follow {
+                ingress: self.ingress.clone(),
+                path: file.path.clone(),
+                stream,
+                positions: self.positions.clone(),
+                stop: self.stop.clone(),
+                whole: Box::new(read),
+            };
             let thread = std::thread::Builder::new().name("follow".to_owned()).spawn(move || follow.run(&runtime)).map_err(Fault::failed)?;
             self.followers.push(thread);
         }

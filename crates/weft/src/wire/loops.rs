@@ -73,7 +73,8 @@ async fn measure(loops: &Loops) {
     loop {
         ticks.tick().await;
         let waits = loops.pipeline.waits();
-        let events: Vec<_> = loops.metrics.iter().filter(|_| !waits.is_empty()).map(|metric| metric.measure(&waits).to_ocsf(&metric_trace(metric), now())).collect();
+        let events: Vec<_> =
+            loops.metrics.iter().filter(|_| !waits.is_empty()).map(|metric| metric.measure(&waits).to_ocsf(&metric_trace(metric), now())).collect();
         if !events.is_empty()
             && let Err(error) = loops.journal.keep(events).await
         {

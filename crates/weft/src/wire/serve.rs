@@ -34,7 +34,9 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     let files = content::files(&home.dir).map_err(Fault::Misuse)?;
     let (rules, content) = rules_of(content::compile(&files).map_err(Fault::Misuse)?);
     let address = up.listen.unwrap_or(home.config.listen);
-    let listener = TcpListener::bind(address).await.map_err(|error| Fault::misuse(format!("`{address}` cannot be listened on: {error}; choose another one with `--listen`")))?;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| Fault::misuse(format!("`{address}` cannot be listened on: {error}; choose another one with `--listen`")))?;
     let mut stand = Stand::open(&home, Arc::clone(&content.registry), vec![Box::new(rules)]).await?;
     let stop = CancellationToken::new();
     let keys = LoginKeys::with_token(token(&*stand.state).await?);
@@ -64,7 +66,16 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     doors.files(&home.config.files)?;
     let app = doors.http(&home.config, &run.token).merge(console.router());
     let http = tokio::spawn(doors::serve(listener, app, stop.clone()));
-    let loops = Loops { respond, board, journal: QueueJournal(stand.queue.clone()), metrics, pipeline: stand.pipeline().clone(), checks: content.checks, every: home.config.response.posture_seconds, stop: stop.clone() };
+    let loops = Loops {
+        respond,
+        board,
+        journal: QueueJournal(stand.queue.clone()),
+        metrics,
+        pipeline: stand.pipeline().clone(),
+        checks: content.checks,
+        every: home.config.response.posture_seconds,
+        stop: stop.clone(),
+    };
     let loops = tokio::spawn(loops::run(loops, stand.findings.take()));
     home.announce(&run)?;
     let player = if up.demo { Some(demo::start(&home, &run, &mut doors, stop.clone()).await?) } else { None };

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use weft_model::ocsf::{Attribute, Class, Schema, Type, schema};
 
 use super::super::draft::{Draft, Value, Within, kind, required_ids};
-use super::super::link::{Linker, Names, reads, regex};
+use super::super::link::{Linker, Names, regex};
 use super::super::rules::{Bits, rules};
 use super::super::{Fault, Faults, Trie};
 use super::{EventDraft, Unit, absent, names};
 use crate::map::code::Code;
 use crate::map::columns::{Kind, Layout};
 use crate::map::dispatch;
-use crate::map::program::{Assign, Capture, ClassNames, Classes, Completion, Convert, EachPlan, ListPlan, ObjectPlan, Plan, Program, Reads};
+use crate::map::program::{Assign, Capture, ClassNames, Classes, Completion, Convert, EachPlan, ListPlan, ObjectPlan, Plan, Program};
 
 /// Completes the program of one stream.
 pub(super) fn plan(mut program: Program, units: &[Unit<'_>], classes: &Classes, faults: &mut Vec<Fault>) -> Program {
@@ -60,9 +60,18 @@ impl Compiler<'_, '_, '_> {
             impossible.into_iter().for_each(|message| self.faults.add(event.at, message));
         }
         let profiles = profiles(&event.draft, &mut bits);
-        let object = ObjectPlan { rules, ..self.object(&event.draft, &columns.layout, &mut bits, &captures, true, false) };
+        let object = ObjectPlan { rules, ..self.object(&event.draft, &columns.layout, &mut bits, &captures, "", false) };
         let profiles = profiles.into_iter().map(|(path, profile)| (bits.flags(&path), profile)).collect();
-        Some(Plan { class: place, names: Arc::new(class_names(self.schema, event.class)), when, capture: capture.map(|(capture, _)| capture), absent, object, profiles, fallback: None })
+        Some(Plan {
+            class: place,
+            names: Arc::new(class_names(self.schema, event.class)),
+            when,
+            capture: capture.map(|(capture, _)| capture),
+            absent,
+            object,
+            profiles,
+            fallback: None,
+        })
     }
 
     fn capture(&mut self, on: &Value, text: &str, at: usize) -> Option<(Capture, Vec<String>)> {
@@ -91,9 +100,9 @@ impl Compiler<'_, '_, '_> {
     }
 
     /// Rules are made by the caller for the event, here for elements.
-    fn object(&mut self, draft: &Draft<'_>, layout: &Layout, bits: &mut Bits, captures: &[String], root: bool, item: bool) -> ObjectPlan {
+    fn object(&mut self, draft: &Draft<'_>, layout: &Layout, bits: &mut Bits, captures: &[String], within: &str, item: bool) -> ObjectPlan {
         let mut plan = ObjectPlan::default();
-        if !root {
+        if !within.is_empty() {
             let mut impossible = Vec::new();
             plan.rules = rules(draft, bits, &mut |message| impossible.push(message));
             let at = draft.leaves.values().next().map_or(0, |target| target.value.at);
@@ -103,27 +112,28 @@ impl Compiler<'_, '_, '_> {
         for (path, target) in &draft.leaves {
             let Some((leaf, spec)) = layout.leaf(path) else { continue };
             let Some(code) = self.link(&target.value, captures, item) else { continue };
-            let sibling = draft.sibling(path, target.attribute).filter(|(sibling, _)| !draft.leaves.contains_key(sibling));
-            let mut used = Reads::default();
-            reads(&code, &mut used);
+            let sibling = draft.sibling(path, target.attribute);
             plan.assigns.push(Assign {
                 leaf,
                 convert: if spec.kind == kind(target.attribute) { convert(self.schema, target.attribute, draft, path) } else { by_kind(spec.kind) },
                 flags: bits.flags(path),
                 sibling: sibling.and_then(|(sibling, _)| layout.leaf(&sibling).map(|(leaf, _)| (leaf, bits.flags(&sibling)))),
-                observable: if root { target.attribute.observable.map(|id| (path.as_str().into(), i64::from(id))) } else { None },
+                observable: target
+                    .attribute
+                    .observable
+                    .map(|id| (format!("{within}{path}{}", if target.attribute.is_array { "[]" } else { "" }).into(), i64::from(id))),
                 informs: !matches!(code, Code::Text(_) | Code::Int(_) | Code::Float(_) | Code::Bool(_)),
                 code,
-                reads: used,
             });
         }
         for (path, list) in &draft.lists {
             let (Some((leaf, _)), Some(rows)) = (layout.leaf(path), layout.rows(path)) else { continue };
-            let fixed = list.fixed.values().map(|element| self.object(element, rows, &mut Bits::default(), captures, false, item)).collect();
+            let within = format!("{within}{path}[].");
+            let fixed = list.fixed.values().map(|element| self.object(element, rows, &mut Bits::default(), captures, &within, item)).collect();
             let each = list.each.iter().filter_map(|each| {
                 let from = self.link(&each.from, captures, item)?;
                 let when = each.when.as_ref().map(|when| self.link(when, captures, true));
-                let element = self.object(&each.element, rows, &mut Bits::default(), captures, false, true);
+                let element = self.object(&each.element, rows, &mut Bits::default(), captures, &within, true);
                 Some(EachPlan { from, when: when.unwrap_or(None), element })
             });
             let each = each.collect();
@@ -143,10 +153,18 @@ impl Compiler<'_, '_, '_> {
                 let (Some((leaf, _)), Some(values)) = (layout.leaf(&path), self.schema.enum_of(attribute)) else { continue };
                 let value = if values.caption(0).is_some() { 0 } else { 99 };
                 let Some(caption) = values.caption(value) else { continue };
-                let sibling = draft.sibling(&path, attribute).filter(|(sibling, _)| !draft.leaves.contains_key(sibling)).and_then(|(sibling, _)| layout.leaf(&sibling));
+                let sibling =
+                    draft.sibling(&path, attribute).filter(|(sibling, _)| !draft.leaves.contains_key(sibling)).and_then(|(sibling, _)| layout.leaf(&sibling));
                 let unless = bits.bit(&path);
                 let when = if prefix.is_empty() { 0 } else { bits.bit(prefix.trim_end_matches('.')) };
-                plan.completions.push(Completion { when, unless, leaf, value, caption: sibling.map(|(leaf, _)| (leaf, caption.to_owned())), flags: bits.flags(&path) });
+                plan.completions.push(Completion {
+                    when,
+                    unless,
+                    leaf,
+                    value,
+                    caption: sibling.map(|(leaf, _)| (leaf, caption.to_owned())),
+                    flags: bits.flags(&path),
+                });
             }
         }
     }
@@ -184,10 +202,10 @@ fn convert(schema: &'static Schema, attribute: &Attribute, draft: &Draft<'_>, pa
         return Convert::Id(values);
     }
     // A caption that is set beside its id is kept as it is given.
-    if let Some((_, id)) = draft.sibling(path, attribute).filter(|(sibling, _)| !draft.leaves.contains_key(sibling)) {
-        if let Some(values) = schema_enum(schema, id).filter(|values| !values.values().is_empty() && !attribute.is_array) {
-            return Convert::Caption(values);
-        }
+    if let Some((_, id)) = draft.sibling(path, attribute).filter(|(sibling, _)| !draft.leaves.contains_key(sibling))
+        && let Some(values) = schema_enum(schema, id).filter(|values| !values.values().is_empty() && !attribute.is_array)
+    {
+        return Convert::Caption(values);
     }
     let single = match attribute.type_ {
         Type::Ip => Convert::Ip,

@@ -45,7 +45,8 @@ impl Follower {
         let mut file = File::open(path)?;
         let metadata = file.metadata()?;
         let head = head(&mut file).unwrap_or_default();
-        let same = place.filter(|place| (place.device, place.inode) == (metadata.dev(), metadata.ino()) && place.head == head && place.offset <= metadata.len());
+        let same =
+            place.filter(|place| (place.device, place.inode) == (metadata.dev(), metadata.ino()) && place.head == head && place.offset <= metadata.len());
         let offset = same.map_or(0, |place| place.offset);
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let place = Place { device: metadata.dev(), inode: metadata.ino(), head, offset };

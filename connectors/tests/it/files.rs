@@ -1,0 +1,31 @@
+//! The connector files themselves.
+
+use weft_ingest::{ConnectorSource, Registry};
+
+#[test]
+fn every_file_compiles_without_a_fault() {
+    let sources: Vec<ConnectorSource> =
+        weft_connectors::files().into_iter().map(|files| ConnectorSource { name: files.name.to_owned(), files: files.files }).collect();
+    let (registry, faults) = Registry::build(&sources);
+    let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    assert!(told.is_empty(), "{}", told.join("\n"));
+    assert!(registry.programs.len() >= 20, "only {} streams", registry.programs.len());
+}
+
+#[test]
+fn every_folder_is_in_the_list_and_every_name_has_a_folder() {
+    let mut folders: Vec<String> = weft_testkit::connectors().into_iter().map(|source| source.name).collect();
+    folders.sort();
+    assert_eq!(folders, weft_connectors::NAMES);
+}
+
+#[test]
+fn a_fault_is_told_with_its_place() {
+    let manifest = "name = \"x\"\nvendor = \"X\"\nproduct = \"X\"\ndomain = \"generic\"\n[[stream]]\nname = \"a\"\nformat = \"json\"\n";
+    let mapping = "[set]\n\"time\" = \"t\"\n\n[[event]]\nclass = \"authentication\"\n[event.set]\n\"user.nmae\" = \"u\"\n\"status_id\" = \"tabel(r, x)\"\n";
+    let files = vec![("connector.toml".to_owned(), manifest.to_owned()), ("mapping/a.toml".to_owned(), mapping.to_owned())];
+    let (_, faults) = Registry::build(&[ConnectorSource { name: "x".to_owned(), files }]);
+    let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    assert!(told.iter().any(|fault| fault.starts_with("x/mapping/a.toml:7:") && fault.contains("`nmae` is not an attribute of `user`")), "{told:?}");
+    assert!(told.iter().any(|fault| fault.starts_with("x/mapping/a.toml:8:") && fault.contains("no function `tabel`")), "{told:?}");
+}

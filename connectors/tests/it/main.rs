@@ -1,0 +1,15 @@
+//! Connectors against their scenarios, against real telemetry, and against published examples.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    reason = "a test may fail loudly"
+)]
+
+mod files;
+mod recall;
+mod scenarios;
+mod telemetry;
