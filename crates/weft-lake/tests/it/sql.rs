@@ -69,7 +69,7 @@ async fn files_that_cannot_hold_an_answer_are_not_read() {
         ("actor.user.uid = 'u-2402'", 1),
         ("actor['user']['uid'] IN ('u-2402', 'u-2')", 2),
         ("metadata.uid = '00000000000000000000000000000004'", 1),
-        ("src_endpoint.ip = '10.0.9.1' AND true", 1),
+        ("src_endpoint.ip = '10.0.9.2' AND true", 1),
         ("has_observable(observables, '10.0.9.2')", 1),
         ("src_endpoint.ip = 'nowhere'", 0),
     ] {
