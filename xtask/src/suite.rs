@@ -18,7 +18,8 @@ pub(crate) fn run(root: &Path) -> Result<(), String> {
     step("format", || command(root, &cargo, &["fmt", "--all", "--check"]))?;
     let pages = console_checks(root)?;
     step("clippy", || command(root, &cargo, &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
-    step("weft: build", || command(root, &cargo, &["build", "--locked", "--workspace", "--bins"]))?;
+    // With everything that the tests need, so that no library is built twice with other features.
+    step("weft: build with its tests", || command(root, &cargo, &["test", "--locked", "--workspace", "--no-run", "--quiet"]))?;
     let weft = up::binary("debug");
     step("independent readers", || independent::run(root, &weft))?;
     if pages {
