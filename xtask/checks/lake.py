@@ -24,9 +24,9 @@ def main() -> int:
             continue
         delta = DeltaTable(str(path))
         arrow = delta.to_pyarrow_table(columns=["time"])
-        duck = duckdb.sql("SELECT count(*) FROM arrow").fetchone()[0]
+        duck = duckdb.sql("SELECT count(*) FROM arrow").fetchall()[0][0]
         files = delta.file_uris()
-        parquet = duckdb.read_parquet(files).aggregate("count(*)").fetchone()[0] if files else 0
+        parquet = duckdb.read_parquet(files).aggregate("count(*)").fetchall()[0][0] if files else 0
         counts = {"deltalake": arrow.num_rows, "duckdb over arrow": duck, "duckdb over parquet": parquet}
         verdict = "same" if all(count == rows for count in counts.values()) else "DIFFERENT"
         wrong += verdict != "same"

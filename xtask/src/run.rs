@@ -32,6 +32,11 @@ pub(crate) fn command(dir: &Path, program: &str, arguments: &[&str]) -> Result<(
 pub(crate) fn command_with(dir: &Path, program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Result<(), String> {
     let mut command = Command::new(program);
     command.current_dir(dir).args(arguments).stdin(Stdio::null()).envs(variables.iter().copied());
+    // What cargo told us about xtask must not reach another cargo: build scripts that look at it
+    // would run again, and everything above them be compiled again.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_about_us(&name.to_string_lossy())) {
+        command.env_remove(name);
+    }
     let status = command.status().map_err(|error| format!("`{program}` cannot be started: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("`{program} {}` failed ({status})", arguments.join(" "))) }
 }
@@ -50,4 +55,12 @@ pub(crate) fn have(program: &str, version: &str) -> bool {
 /// Cargo, the same that runs this.
 pub(crate) fn cargo() -> String {
     std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
+}
+
+/// Variables that `cargo run` sets for the program that it runs.
+fn is_about_us(name: &str) -> bool {
+    name.starts_with("CARGO_PKG_")
+        || name.starts_with("CARGO_MANIFEST_")
+        || name.starts_with("CARGO_BIN_")
+        || matches!(name, "CARGO_CRATE_NAME" | "CARGO_PRIMARY_PACKAGE" | "OUT_DIR")
 }
