@@ -9,7 +9,7 @@ use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::preimage::PreimageResult;
 use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility};
 use serde_json::Value;
 
 pub(super) const HAS_OBSERVABLE: &str = "has_observable";
@@ -26,7 +26,7 @@ pub(super) fn all() -> Vec<ScalarUDF> {
 enum Kind {
     /// `ts(time)`: milliseconds as a timestamp.
     Ts,
-    /// `has_observable(observables, 'value')`.
+    /// `has_observable(observables, 'value')`, or of one type: `has_observable(observables, 'value', 2)`.
     HasObservable,
     /// `observable(observables, type_id | 'name')`: the first value of that kind.
     Observable,
@@ -46,7 +46,8 @@ impl Function {
     fn new(kind: Kind) -> Self {
         let signature = match kind {
             Kind::Ts => Signature::exact(vec![DataType::Int64], Volatility::Immutable),
-            Kind::HasObservable | Kind::Observable => Signature::any(2, Volatility::Immutable),
+            Kind::HasObservable => Signature::one_of(vec![TypeSignature::Any(2), TypeSignature::Any(3)], Volatility::Immutable),
+            Kind::Observable => Signature::any(2, Volatility::Immutable),
             Kind::Entity => Signature::variadic_any(Volatility::Immutable),
             Kind::JsonGet => Signature::exact(vec![DataType::Utf8, DataType::Utf8], Volatility::Immutable),
         };
@@ -94,7 +95,10 @@ impl ScalarUDFImpl for Function {
         let rows = args.number_rows;
         let array: ArrayRef = match (self.kind, args.args.as_slice()) {
             (Kind::Ts, [time]) => cast(&time.to_array(rows)?, &timestamp())?,
-            (Kind::HasObservable, [list, ColumnarValue::Scalar(value)]) => has_observable(&list.to_array(rows)?, value)?,
+            (Kind::HasObservable, [list, ColumnarValue::Scalar(value)]) => has_observable(&list.to_array(rows)?, value, None)?,
+            (Kind::HasObservable, [list, ColumnarValue::Scalar(value), ColumnarValue::Scalar(kind)]) => {
+                has_observable(&list.to_array(rows)?, value, Some(kind))?
+            }
             (Kind::Observable, [list, ColumnarValue::Scalar(key)]) => observable(&list.to_array(rows)?, key)?,
             (Kind::Entity, parts) => {
                 let arrays = parts.iter().map(|part| part.to_array(rows)).collect::<Result<Vec<_>>>()?;
@@ -125,12 +129,14 @@ fn range(list: &ListArray, row: usize) -> std::ops::Range<usize> {
     bound(row)..bound(row + 1)
 }
 
-fn has_observable(list: &ArrayRef, value: &ScalarValue) -> Result<ArrayRef> {
+fn has_observable(list: &ArrayRef, value: &ScalarValue, type_id: Option<&ScalarValue>) -> Result<ArrayRef> {
     let Some(Some(wanted)) = value.try_as_str() else { return exec_err!("`{HAS_OBSERVABLE}` takes a text as second argument") };
+    let kinds = type_id.map(|type_id| items(list, "type_id").map(|(_, kinds)| (kinds, type_id.to_string()))).transpose()?;
+    let is_kind = |item: usize| kinds.as_ref().is_none_or(|(kinds, wanted)| kinds.is_valid(item) && kinds.value(item) == wanted);
     let (list, values) = items(list, "value")?;
     let mut out = BooleanBuilder::with_capacity(list.len());
     for row in 0..list.len() {
-        out.append_value(range(list, row).any(|item| values.is_valid(item) && values.value(item) == wanted));
+        out.append_value(range(list, row).any(|item| values.is_valid(item) && values.value(item) == wanted && is_kind(item)));
     }
     Ok(Arc::new(out.finish()))
 }

@@ -118,7 +118,7 @@ fn wanted_by(filter: &Expr, schema: &SchemaRef) -> Option<Wanted> {
             text_column(schema, &path).then(|| Wanted { path: path.join("."), values })
         }
         Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == HAS_OBSERVABLE => {
-            let [list, value] = args.as_slice() else { return None };
+            let [list, value, ..] = args.as_slice() else { return None };
             let path = path(list)?;
             Some(Wanted { path: format!("{}.list.element.value", path.join(".")), values: vec![text(value)?] })
         }

@@ -46,6 +46,8 @@ async fn functions_for_ocsf() {
     assert_eq!(strings(&lake, "SELECT ts(time) FROM authentication WHERE n = 2").await, ["2024-08-13T00:00:02Z"]);
     assert_eq!(number(&lake, "SELECT count(*) FROM events WHERE ts(time) < '2024-08-13T00:00:02Z'").await, 2);
     assert_eq!(number(&lake, "SELECT count(*) FROM events WHERE has_observable(observables, '10.0.1.4')").await, 1);
+    assert_eq!(number(&lake, "SELECT count(*) FROM events WHERE has_observable(observables, '10.0.1.4', 2)").await, 1);
+    assert_eq!(number(&lake, "SELECT count(*) FROM events WHERE has_observable(observables, '10.0.1.4', 1)").await, 0);
     assert_eq!(strings(&lake, "SELECT observable(observables, 2) FROM authentication WHERE n = 8").await, ["10.0.0.8"]);
     assert_eq!(strings(&lake, "SELECT observable(observables, 'src_endpoint.ip') FROM authentication WHERE n = 8").await, ["10.0.0.8"]);
     assert_eq!(strings(&lake, "SELECT entity(actor, src_endpoint) FROM authentication WHERE n = 8").await, ["user8"]);
