@@ -3,6 +3,8 @@
 //! Vendor words live here and nowhere else. What this crate deliberately does not know: how a
 //! mapping is compiled (`weft-ingest`), the lake, other tools, and any layer.
 
+use std::collections::BTreeMap;
+
 use rust_embed::RustEmbed;
 
 pub mod nftables;
@@ -12,15 +14,8 @@ pub mod linux {
     pub mod sshd_config;
 }
 
-macro_rules! connectors {
-    ($($name:ident),* $(,)?) => {
-        /// Every connector, by its folder.
-        pub const NAMES: &[&str] = &[$(stringify!($name)),*];
-    };
-}
-
-// The one word that a new connector needs outside its folder.
-connectors![aws, cef, entra, github, leef, linux, nftables, ocsf, okta, syslog, windows, zeek];
+/// What makes a folder a connector.
+const MANIFEST: &str = "connector.toml";
 
 /// Files of all connectors, read from the folder in a debug build, embedded otherwise.
 #[derive(RustEmbed)]
@@ -36,20 +31,24 @@ struct Files;
 #[derive(Debug, Clone)]
 pub struct ConnectorFiles {
     /// Folder.
-    pub name: &'static str,
+    pub name: String,
     /// Path below the folder, and text.
     pub files: Vec<(String, String)>,
 }
 
-/// Every connector with its files, in order of name.
+/// Every connector with its files, in order of name. A folder with a manifest is a connector.
 pub fn files() -> Vec<ConnectorFiles> {
-    NAMES.iter().map(|name| ConnectorFiles { name, files: files_of(name) }).collect()
-}
-
-fn files_of(name: &str) -> Vec<(String, String)> {
-    let below = |path: &str| path.strip_prefix(name).and_then(|rest| rest.strip_prefix('/')).map(str::to_owned);
-    let text = |path: &str| Files::get(path).and_then(|file| String::from_utf8(file.data.into_owned()).ok());
-    let mut files: Vec<(String, String)> = Files::iter().filter_map(|path| Some((below(&path)?, text(&path)?))).collect();
-    files.sort();
-    files
+    let mut connectors: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for path in Files::iter() {
+        let text = Files::get(&path).and_then(|file| String::from_utf8(file.data.into_owned()).ok());
+        if let Some(((name, below), text)) = path.split_once('/').zip(text) {
+            connectors.entry(name.to_owned()).or_default().push((below.to_owned(), text));
+        }
+    }
+    connectors.retain(|_, files| files.iter().any(|(path, _)| path == MANIFEST));
+    let sorted = |mut files: Vec<(String, String)>| {
+        files.sort();
+        files
+    };
+    connectors.into_iter().map(|(name, files)| ConnectorFiles { name, files: sorted(files) }).collect()
 }

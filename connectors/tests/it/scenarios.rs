@@ -4,8 +4,8 @@
 fn every_scenario_of_every_connector_holds() {
     let (registry, _) = weft_testkit::registry();
     let mut wrong = String::new();
-    for name in weft_connectors::NAMES {
-        let folder = weft_testkit::root().join("connectors").join(name).join("scenarios");
+    for connector in weft_connectors::files() {
+        let folder = weft_testkit::root().join("connectors").join(connector.name).join("scenarios");
         if let Err(differences) = weft_testkit::scenario::run(&registry, &folder) {
             wrong.push_str(&differences);
         }

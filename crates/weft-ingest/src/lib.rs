@@ -7,6 +7,7 @@
 //! gives), sockets, the clock, the lake, findings. Files are read only by [`frame`], which turns
 //! bytes of any container into raw records.
 
+mod carried;
 pub mod decode;
 pub mod frame;
 pub mod language;

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use weft_model::StreamId;
+use bumpalo::Bump;
+use bytes::Bytes;
+use weft_model::{Context, Position, RawBatch, RawRecord, RecordId, SourceId, StreamId, Timestamp};
 
+use crate::decode;
 use crate::language::Fault;
 use crate::language::compile::{ConnectorSource, compile};
 use crate::language::file::ConnectorFile;
+use crate::map::Scratch;
 use crate::map::program::{Classes, Program};
-use crate::recognise::Recogniser;
+use crate::recognise::{Given, Recogniser};
 
 /// Streams, classes and the way to tell streams apart.
 #[derive(Debug, Default)]
@@ -34,6 +38,19 @@ impl Registry {
     /// The program of a stream.
     pub fn program(&self, stream: &StreamId) -> Option<&Program> {
         self.programs.iter().find(|program| program.stream == *stream)
+    }
+
+    /// Whether a stream claims this JSON object; one that claims whatever has its form does not count.
+    pub fn claims(&self, object: &[u8]) -> bool {
+        let Ok(text) = decode::text(object) else { return false };
+        let (arena, mut scratch) = (Bump::new(), Scratch::default());
+        let Ok(nodes) = decode::json(text, &mut scratch, &arena) else { return false };
+        let stream = StreamId::from(StreamId::AUTO);
+        let record = RawRecord { id: RecordId(0), bytes: Bytes::new() };
+        let (source, context, next) = (SourceId::from(""), Context::default(), Position::default());
+        let batch = RawBatch { source, stream, context, next, received: Timestamp(0), records: Vec::new() };
+        let claimed = self.recogniser.claim(nodes, Given { text, batch: &batch, record: &record }, &arena, &mut scratch.slots);
+        claimed.ok().and_then(|place| self.programs.get(place)).is_some_and(|program| !program.generic)
     }
 
     /// All streams by name, and `auto`.

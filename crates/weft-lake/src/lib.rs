@@ -30,4 +30,4 @@ pub use lake::{Lake, LakeOptions, Reader, TableInfo, dir_url};
 pub use log::{Appended, Log, LogError, LogOptions, Logged, Recovery, Seq};
 pub use query::{EngineOptions, Query, QueryError, QueryOptions, QueryResult, Rows, Truncated};
 pub use table::schema::Conflict;
-pub use table::{REJECTS, table_name};
+pub use table::{REJECTS, table_name, to_parquet};

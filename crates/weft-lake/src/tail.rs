@@ -172,7 +172,7 @@ pub(crate) fn rows_of(mapped: &Mapped, received: Timestamp) -> Result<Vec<Rows>,
 }
 
 /// The rows in the types that a table keeps, with the partition column derived from `time`.
-fn with_day(rows: &RecordBatch) -> Result<RecordBatch, Conflict> {
+pub(crate) fn with_day(rows: &RecordBatch) -> Result<RecordBatch, Conflict> {
     let schema = schema::table_schema(rows.schema_ref());
     let time = rows.column_by_name(TIME).map(|time| cast(time, &DataType::Int64)).transpose().map_err(conflict)?;
     let Some(time) = time else {

@@ -10,12 +10,12 @@ use crate::language::file::Form;
 use crate::tree::{self, Builder, Node, Nodes, StaticNode};
 
 /// Replaces the text at each path by what it says; what cannot be parsed stays text.
-pub fn expand<'a>(rules: &[(Vec<Segment>, Form)], mut nodes: Vec<Node<'a>>, arena: &'a Bump, received: i64) -> Vec<Node<'a>> {
+pub fn expand<'a>(rules: &[(Vec<Segment>, Form)], mut nodes: &'a Nodes<'a>, arena: &'a Bump, received: i64) -> &'a Nodes<'a> {
     for (path, form) in rules {
-        let Some(place) = find(&nodes, path) else { continue };
+        let Some(place) = find(nodes, path) else { continue };
         let Some(Node::String(text)) = nodes.get(place) else { continue };
         if let Some(inner) = parse(text, *form, arena, received) {
-            nodes = replace(&nodes, place, &inner);
+            nodes = arena.alloc_slice_copy(&replace(nodes, place, &inner));
         }
     }
     nodes

@@ -20,7 +20,7 @@ use weft_model::{Context, RawBatch, RejectCause};
 use crate::language::file::Format;
 use crate::map::Scratch;
 use crate::map::program::{Delimiter, Program};
-use crate::tree::{Builder, Node};
+use crate::tree::{Builder, Nodes};
 
 pub use expand::expand;
 
@@ -58,14 +58,20 @@ pub struct Form<'f> {
     pub delimiter: Option<Delimiter>,
 }
 
-/// The record as text.
+/// The record as text, with the byte order mark that may be there.
 ///
 /// # Errors
 /// Where it is not UTF-8.
 pub fn text(bytes: &[u8]) -> Result<&str, Malformed> {
-    std::str::from_utf8(bytes)
-        .map(|text| text.strip_prefix('\u{feff}').unwrap_or(text))
-        .map_err(|error| Malformed::new(RejectCause::Encoding, format!("it is not UTF-8 from byte {} on", error.valid_up_to())))
+    simdutf8::basic::from_utf8(bytes).map_err(|_| {
+        let valid = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+        Malformed::new(RejectCause::Encoding, format!("it is not UTF-8 from byte {valid} on"))
+    })
+}
+
+/// The text without its byte order mark.
+pub fn unmarked(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// Whether the text is a JSON object.
@@ -121,6 +127,19 @@ pub fn csv_header(line: &str) -> bool {
     csv::is_plain_header(line)
 }
 
+/// The tree of a JSON object.
+///
+/// # Errors
+/// Where it is none, or nests too deep.
+pub fn json<'a>(text: &str, scratch: &mut Scratch, arena: &'a Bump) -> Result<&'a Nodes<'a>, Malformed> {
+    json::decode(text, scratch, arena)
+}
+
+/// What a JSON object gets from its surroundings: Zeek's says in the file name which log it is of.
+pub fn named<'a>(format: Format, nodes: &'a Nodes<'a>, context: &'a Context, arena: &'a Bump) -> &'a Nodes<'a> {
+    if format == Format::Zeek { zeek::name(nodes, context, arena) } else { nodes }
+}
+
 /// The tree of a record of a stream.
 ///
 /// # Errors
@@ -130,9 +149,9 @@ pub fn decode<'a>(
     program: &'a Program,
     text: &'a str,
     raw: &'a RawBatch,
-    scratch: &'a mut Scratch,
+    scratch: &mut Scratch,
     arena: &'a Bump,
-) -> Result<Vec<Node<'a>>, Malformed> {
+) -> Result<&'a Nodes<'a>, Malformed> {
     decode_as(format, Form { columns: &program.columns, delimiter: Some(program.delimiter) }, text, raw, scratch, arena)
 }
 
@@ -145,13 +164,12 @@ pub fn decode_as<'a>(
     form: Form<'_>,
     text: &'a str,
     raw: &'a RawBatch,
-    scratch: &'a mut Scratch,
+    scratch: &mut Scratch,
     arena: &'a Bump,
-) -> Result<Vec<Node<'a>>, Malformed> {
+) -> Result<&'a Nodes<'a>, Malformed> {
     let received = raw.received.0;
     if format.reads_json() && is_json(text) {
-        let nodes = json::decode(text, scratch)?;
-        return Ok(if format == Format::Zeek { zeek::name(nodes, &raw.context, arena) } else { nodes });
+        return Ok(named(format, json(text, scratch, arena)?, &raw.context, arena));
     }
     let mut tree = Builder::default();
     tree.object();
@@ -162,11 +180,11 @@ pub fn decode_as<'a>(
         Format::Leef => cef::leef(text, received, arena, &mut tree)?,
         Format::Auditd => auditd::decode(text, arena, &mut tree)?,
         Format::WineventText => winevent::decode(text, arena, &mut tree)?,
-        Format::Evtx | Format::Xml => return xml::decode(text, arena),
+        Format::Evtx | Format::Xml => return Ok(arena.alloc_slice_copy(&xml::decode(text, arena)?)),
         Format::Csv => csv::decode(text, &raw.context, form, arena, &mut tree)?,
         Format::Syslog => syslog::decode(text, arena, &mut tree)?,
         Format::Kv => kv::decode(text, arena, &mut tree)?,
         Format::Text => tree.pair("message", text),
     }
-    Ok(tree.finish())
+    Ok(arena.alloc_slice_copy(&tree.finish()))
 }

@@ -81,8 +81,14 @@ fn priority(text: &str) -> (Option<u8>, &str) {
     found.map_or((None, text), |(pri, rest)| (Some(pri), rest))
 }
 
-/// RFC 5424 section 6.
+/// RFC 5424 section 6; some senders leave out what stands between host and message.
 fn rfc5424(pri: Option<u8>, rest: &str) -> Option<Header<'_>> {
+    let short = rest.splitn(3, ' ').collect::<Vec<_>>();
+    if let [timestamp, host, message] = *short.as_slice()
+        && message.starts_with(['{', '%', '<'])
+    {
+        return Some(Header { pri, timestamp, host, message, ..Header::default() });
+    }
     let mut words = rest.splitn(6, ' ');
     let (timestamp, host, app, pid, msgid) = (words.next()?, words.next()?, words.next()?, words.next()?, words.next()?);
     let rest = words.next().unwrap_or("");
@@ -135,7 +141,7 @@ fn rfc3164<'a>(pri: Option<u8>, timestamp: &'a str, rest: &'a str) -> Header<'a>
         after.trim_start()
     };
     header.message = after;
-    // Cisco and others write their own sequence and time after the host; the tag is what ends in a colon.
+    // Some routers write their own sequence and time after the host; the tag is what ends in a colon.
     if let Some((word, message)) = after.split_once(':').filter(|(word, _)| !word.contains(' ') || word.ends_with(']'))
         && let Some((app, pid)) = tag(word)
     {

@@ -4,21 +4,21 @@ use bumpalo::Bump;
 use weft_model::Context;
 
 use super::Malformed;
-use crate::tree::{Builder, Node, StaticNode, get};
+use crate::tree::{Builder, Node, Nodes, StaticNode, get};
 
 /// Adds `_path` to a JSON record that does not say which log it is of, from the file's name.
-pub fn name<'a>(nodes: Vec<Node<'a>>, context: &Context, arena: &'a Bump) -> Vec<Node<'a>> {
-    if get(&nodes, 0, "_path").is_some() {
+pub fn name<'a>(nodes: &'a Nodes<'a>, context: &'a Context, arena: &'a Bump) -> &'a Nodes<'a> {
+    if get(nodes, 0, "_path").is_some() {
         return nodes;
     }
     let Some(path) = context.file.as_deref().and_then(path_of) else { return nodes };
-    let mut named = nodes;
+    let mut named = nodes.to_vec();
     if let Some(Node::Object { len, count }) = named.first_mut() {
         *len += 1;
         *count += 2;
     }
-    named.extend([Node::String("_path"), Node::String(arena.alloc_str(path))]);
-    named
+    named.extend([Node::String("_path"), Node::String(path)]);
+    arena.alloc_slice_copy(&named)
 }
 
 /// `conn` of `logs/conn.log`, `conn.2024-05-01.json.gz`, `zeek_conn.log`.

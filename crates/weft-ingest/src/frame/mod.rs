@@ -3,6 +3,7 @@
 //! Every container has limits (how far it may unpack, how long a record may be); what breaks one
 //! is told as a [`Piece::Fault`], and reading goes on behind it.
 
+mod envelope;
 mod evtx;
 mod open;
 mod split;
@@ -30,8 +31,10 @@ pub const KEPT_BYTES: usize = 1 << 20;
 pub struct Framing {
     /// Forms that may occur; empty for all.
     pub formats: Vec<Format>,
-    /// Keys of arrays that carry the records of a JSON document.
+    /// Keys of arrays that carry the records of a JSON document, or paths with dots.
     pub records: Vec<String>,
+    /// For `auto`: a document that one of these streams claims is a record, whatever arrays it has.
+    pub registry: Option<Arc<Registry>>,
     /// Column names of the stream.
     pub columns: Vec<String>,
     /// Column separator.
@@ -40,18 +43,24 @@ pub struct Framing {
 
 impl Framing {
     /// For one stream, or for `auto`; none when there is no such stream.
-    pub fn of(registry: &Registry, stream: &StreamId) -> Option<Self> {
+    pub fn of(registry: &Arc<Registry>, stream: &StreamId) -> Option<Self> {
         if stream.is_auto() {
             let mut records: Vec<String> = registry.programs.iter().flat_map(|program| program.records.iter().cloned()).collect();
             records.sort_unstable();
             records.dedup();
-            return Some(Self { records, ..Self::default() });
+            return Some(Self { records, registry: Some(Arc::clone(registry)), ..Self::default() });
         }
         registry.program(stream).map(Self::of_program)
     }
 
     fn of_program(program: &Program) -> Self {
-        Self { formats: program.formats.clone(), records: program.records.clone(), columns: program.columns.clone(), delimiter: Some(program.delimiter) }
+        Self {
+            formats: program.formats.clone(),
+            records: program.records.clone(),
+            registry: None,
+            columns: program.columns.clone(),
+            delimiter: Some(program.delimiter),
+        }
     }
 
     fn allows(&self, format: Format) -> bool {

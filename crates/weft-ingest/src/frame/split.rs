@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes, BytesMut};
 use weft_model::{Context, RejectCause};
 
+use super::envelope::{self, Search};
 use super::{Framing, KEPT_BYTES, Piece, RECORD_BYTES_MAX};
 use crate::decode::csv_header;
 use crate::language::file::Format;
@@ -43,9 +44,9 @@ enum Envelope {
     Unknown,
     No,
     Yes,
-    /// Inside the array; the rest of the object is skipped afterwards.
-    Inside,
-    After,
+    /// Inside the array, this deep in objects that are skipped afterwards.
+    Inside(usize),
+    After(usize),
 }
 
 impl Splitter {
@@ -95,7 +96,11 @@ impl Splitter {
                 Kind::Xml
             }
             _ if self.framing.allows(Format::WineventText) && head.contains("EventCode=") && head.contains("LogName=") => Kind::Events,
-            _ if self.framing.formats == [Format::Csv] || self.framing.formats.first() == Some(&Format::Csv) => Kind::Csv,
+            _ if self.framing.formats.first() == Some(&Format::Csv) => Kind::Csv,
+            // Beside other forms, a first line that names the stream's columns tells.
+            _ if self.framing.formats.contains(&Format::Csv) && crate::decode::is_csv_header(head.lines().next().unwrap_or_default(), self.framing.form()) => {
+                Kind::Csv
+            }
             _ if self.framing.formats.is_empty() && csv_header(head.lines().next().unwrap_or_default()) => Kind::Csv,
             _ => Kind::Lines,
         }
@@ -226,12 +231,12 @@ impl Splitter {
             self.drop_front(blank);
             let Some(first) = self.buffer.first().copied() else { return };
             match (first, self.envelope) {
-                (b']', Envelope::Inside) => {
-                    self.envelope = Envelope::After;
+                (b']', Envelope::Inside(depth)) => {
+                    self.envelope = Envelope::After(depth);
                     self.drop_front(1);
                 }
                 (b']', _) => self.drop_front(1),
-                (_, Envelope::After) => match after_envelope(&self.buffer) {
+                (_, Envelope::After(depth)) => match envelope::after(&self.buffer, depth) {
                     Some(length) => {
                         self.drop_front(length);
                         self.envelope = Envelope::Yes;
@@ -239,17 +244,18 @@ impl Splitter {
                     None if end => return self.drop_front(self.buffer.len()),
                     None => return,
                 },
-                (b'{', Envelope::Unknown | Envelope::Yes) => match envelope(&self.buffer, &self.framing.records, end) {
-                    Search::Found(at) => {
+                (b'{', Envelope::Unknown | Envelope::Yes) => match envelope::search(&self.buffer, &self.framing.records, end) {
+                    Search::Found { .. } if self.is_record(end) => self.envelope = Envelope::No,
+                    Search::Found { at, depth } => {
                         self.drop_front(at);
-                        self.envelope = Envelope::Inside;
+                        self.envelope = Envelope::Inside(depth);
                     }
                     Search::None => {
                         self.envelope = Envelope::No;
                     }
                     Search::More => return,
                 },
-                (b'{', envelope) => match object(&self.buffer, envelope != Envelope::Inside, end) {
+                (b'{', envelope) => match object(&self.buffer, !matches!(envelope, Envelope::Inside(_)), end) {
                     Some(length) => self.emit(length, 0, take),
                     None if self.buffer.len() > RECORD_BYTES_MAX => {
                         self.emit_line(true, take);
@@ -263,6 +269,14 @@ impl Splitter {
                 }
             }
         }
+    }
+
+    /// Whether the object at the start is a record in its own right, though it has an array that
+    /// could carry some: a stream claims it. One that is not complete yet is too large for that.
+    fn is_record(&self, end: bool) -> bool {
+        let Some(registry) = &self.framing.registry else { return false };
+        let whole = object(&self.buffer, true, end).and_then(|length| self.buffer.get(..length));
+        whole.is_some_and(|object| registry.claims(object))
     }
 
     /// What is no JSON value goes out line by line, to be judged by the mapping.
@@ -310,75 +324,6 @@ fn object(bytes: &[u8], alone: bool, end: bool) -> Option<usize> {
         }
     }
     end.then_some(bytes.len())
-}
-
-enum Search {
-    Found(usize),
-    None,
-    More,
-}
-
-/// Where the records begin, if one of the object's own keys names an array of them.
-fn envelope(bytes: &[u8], keys: &[String], end: bool) -> Search {
-    let (mut depth, mut in_text, mut escaped, mut start) = (0_usize, false, false, 0);
-    let mut key: Option<&[u8]> = None;
-    for (at, byte) in bytes.iter().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => {
-                in_text = !in_text;
-                if in_text {
-                    start = at + 1;
-                } else if depth == 1 {
-                    key = bytes.get(start..at);
-                }
-            }
-            _ if in_text => {}
-            b'[' if depth == 1 && key.is_some_and(|key| keys.iter().any(|known| known.as_bytes() == key)) => {
-                // An array of anything but objects carries no records.
-                let first = bytes.get(at + 1..).and_then(|rest| rest.iter().find(|byte| !byte.is_ascii_whitespace()));
-                match first {
-                    Some(b'{' | b']') => return Search::Found(at + 1),
-                    None if !end => return Search::More,
-                    _ => depth += 1,
-                }
-            }
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => {
-                depth = depth.saturating_sub(1);
-                if depth == 0 {
-                    return Search::None;
-                }
-            }
-            b',' if depth == 1 => key = None,
-            b'\n' if depth > 0 && bytes.get(at + 1) == Some(&b'{') => return Search::None,
-            _ => {}
-        }
-    }
-    if end || bytes.len() > RECORD_BYTES_MAX { Search::None } else { Search::More }
-}
-
-/// Length of what follows the array, up to and with the brace that closes the envelope.
-fn after_envelope(bytes: &[u8]) -> Option<usize> {
-    let (mut depth, mut in_text, mut escaped) = (1_usize, false, false);
-    for (at, byte) in bytes.iter().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            _ if in_text => {}
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => {
-                depth -= 1;
-                if depth == 0 {
-                    return Some(at + 1);
-                }
-            }
-            _ => {}
-        }
-    }
-    None
 }
 
 /// `03/12/2021 10:48:14 AM` on a line of its own, not at the very start.

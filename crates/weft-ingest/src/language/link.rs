@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use regex::{Regex, RegexBuilder};
 use toml::Spanned;
 
 use super::Trie;
@@ -12,9 +11,8 @@ use super::expr::{self, Const, Expr, Segment};
 use super::file::MappingFile;
 use crate::map::code::{Code, Table};
 use crate::map::func::Func;
+use crate::map::pattern::Pattern;
 
-/// Compiled size of a regex of the language, bytes.
-const REGEX_BYTES_MAX: usize = 1 << 20;
 /// Aliases of aliases of …
 const ALIAS_DEPTH_MAX: usize = 6;
 
@@ -113,7 +111,7 @@ impl Linker<'_> {
                 Code::Compare(*op, Box::new([self.link(left)?, self.link(right)?]))
             }
             Expr::In(value, list) => Code::In(Box::new(self.link(value)?), list.iter().map(literal).collect()),
-            Expr::Matches(value, text) => Code::Matches(Box::new(self.link(value)?), Arc::new(regex(text)?)),
+            Expr::Matches(value, text) => Code::Matches(Box::new(self.link(value)?), Arc::new(Pattern::new(text)?)),
         })
     }
 
@@ -164,7 +162,7 @@ impl Linker<'_> {
                     Some(Expr::Const(Const::Int(group))) => usize::try_from(*group).map_err(|_| "a group number is not negative".to_owned())?,
                     Some(_) => return Err("the third argument of `regex` is the number of a group".to_owned()),
                 };
-                Ok(Code::Group(Box::new(self.link(value)?), Arc::new(regex(text)?), group))
+                Ok(Code::Group(Box::new(self.link(value)?), Arc::new(Pattern::new(text)?), group))
             }
             ("regex", _) => Err("`regex` wants a value, a regex in quotes, and perhaps the number of a group".to_owned()),
             _ => {
@@ -201,16 +199,4 @@ fn literal(constant: &Const) -> Code {
 fn unknown_function(name: &str) -> String {
     let near: Vec<&str> = Func::NAMES.iter().copied().filter(|known| known.contains(name) || name.contains(known)).take(3).collect();
     if near.is_empty() { format!("there is no function `{name}`") } else { format!("there is no function `{name}`; did you mean `{}`?", near.join("`, `")) }
-}
-
-/// A regex within the size limit.
-///
-/// # Errors
-/// What is wrong with it, on one line.
-pub fn regex(text: &str) -> Result<Regex, String> {
-    RegexBuilder::new(text).size_limit(REGEX_BYTES_MAX).build().map_err(|error| {
-        let message = error.to_string();
-        let last = message.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        format!("the regex `{text}` is not one: {last}")
-    })
 }

@@ -1,6 +1,6 @@
 //! What must be there together: OCSF's requirements and constraints as bits of one word.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weft_model::ocsf::{Attribute, Constraints, Requirement};
 
@@ -40,6 +40,8 @@ impl Bits {
 
 /// The rules of a draft, innermost objects first; what can never hold is told.
 pub fn rules(draft: &Draft<'_>, bits: &mut Bits, impossible: &mut impl FnMut(String)) -> Vec<Rule> {
+    let siblings: BTreeSet<String> =
+        draft.leaves.iter().filter_map(|(path, target)| draft.sibling(path, target.attribute)).map(|(sibling, _)| sibling).collect();
     let mut objects: Vec<_> = draft.objects.iter().collect();
     objects.sort_by_key(|(path, _)| std::cmp::Reverse(path.matches('.').count()));
     let mut rules = Vec::new();
@@ -47,20 +49,22 @@ pub fn rules(draft: &Draft<'_>, bits: &mut Bits, impossible: &mut impl FnMut(Str
         let when = bits.bit(path);
         let required = object.attributes.iter().map(|attribute| &**attribute);
         let filled: Vec<&str> = required_ids(object).map(|(name, _)| name).collect();
-        let maker = Maker { draft, prefix: path, within: &object.name, filled: &filled };
+        let maker = Maker { draft, siblings: &siblings, prefix: path, within: &object.name, filled: &filled };
         rules.extend(maker.rule(when, required, &object.constraints, bits, impossible));
     }
     let (name, constraints, filled) = match draft.within {
         Within::Class(class) => (&class.name, &class.constraints, FILLED.to_vec()),
         Within::Object(object) => (&object.name, &object.constraints, required_ids(object).map(|(name, _)| name).collect()),
     };
-    let maker = Maker { draft, prefix: "", within: name, filled: &filled };
+    let maker = Maker { draft, siblings: &siblings, prefix: "", within: name, filled: &filled };
     rules.extend(maker.rule(0, draft.within.attributes(), constraints, bits, impossible));
     rules
 }
 
 struct Maker<'m> {
     draft: &'m Draft<'m>,
+    /// Captions of what is set.
+    siblings: &'m BTreeSet<String>,
     prefix: &'m str,
     within: &'m str,
     filled: &'m [&'m str],
@@ -109,8 +113,6 @@ impl Maker<'_> {
     /// Whether anything sets it, or something in it, or its caption.
     fn is_set(&self, path: &str) -> bool {
         let below = |other: &String| other == path || other.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
-        let sibling =
-            || self.draft.leaves.iter().any(|(other, target)| self.draft.sibling(other, target.attribute).is_some_and(|(sibling, _)| sibling == path));
-        self.draft.leaves.keys().any(below) || self.draft.lists.keys().any(below) || sibling()
+        self.draft.leaves.keys().any(below) || self.draft.lists.keys().any(below) || self.siblings.contains(path)
     }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bumpalo::Bump;
 use hashbrown::HashMap;
-use regex::Regex;
 use weft_model::{RawBatch, RawRecord};
 
 use super::func::Func;
+use super::pattern::Pattern;
 use super::value::Val;
 use crate::language::expr::{ContextKey, Op, Segment};
 use crate::tree::{self, Nodes};
@@ -56,7 +56,7 @@ pub enum Code {
     /// A value looked up in an enum table.
     Table(Box<Code>, Arc<Table>),
     /// A group of a regex.
-    Group(Box<Code>, Arc<Regex>, usize),
+    Group(Box<Code>, Arc<Pattern>, usize),
     /// `not`
     Not(Box<Code>),
     /// `and`
@@ -68,7 +68,7 @@ pub enum Code {
     /// `in`
     In(Box<Code>, Box<[Code]>),
     /// `~`
-    Matches(Box<Code>, Arc<Regex>),
+    Matches(Box<Code>, Arc<Pattern>),
 }
 
 /// What expressions see: one record.
@@ -90,6 +90,8 @@ pub struct Scope<'a> {
     pub batch: &'a RawBatch,
     /// The record.
     pub record: &'a RawRecord,
+    /// All of it as text.
+    pub whole: &'a str,
     /// Memory for values that are made, freed after the record.
     pub arena: &'a Bump,
 }
@@ -104,7 +106,7 @@ impl<'a> Scope<'a> {
     }
 
     fn is_absent(&self, text: &str) -> bool {
-        text.len() <= 16 && self.absent.iter().any(|absent| absent == text)
+        self.absent.iter().any(|absent| absent == text)
     }
 
     fn slots(&self, slots: &[u32]) -> Val<'a> {
@@ -155,7 +157,7 @@ impl<'a> Scope<'a> {
         match key {
             ContextKey::File => text(&self.batch.context.file),
             ContextKey::Peer => text(&self.batch.context.peer),
-            ContextKey::Raw => std::str::from_utf8(&self.record.bytes).map_or(Val::Null, Val::Text),
+            ContextKey::Raw => Val::Text(self.whole),
             ContextKey::Stream => Val::Text(&self.batch.stream.0),
             ContextKey::Received => Val::Int(self.batch.received.0),
             ContextKey::Index => Val::Int(self.index),
@@ -164,6 +166,21 @@ impl<'a> Scope<'a> {
 }
 
 impl Code {
+    /// Whether it can carry an attribute of the record over whole: conditions, tables and functions
+    /// that keep only a part leave their source to `unmapped`.
+    pub fn carries(&self) -> bool {
+        match self {
+            Self::Slots(_) | Self::Item(_) => true,
+            Self::List(parts) | Self::Coalesce(parts) => parts.iter().any(Self::carries),
+            Self::Choice(parts) => {
+                let [value, _, otherwise] = &**parts;
+                value.carries() || otherwise.carries()
+            }
+            Self::Call(function, arguments) => function.carries_all() && arguments.iter().any(Self::carries),
+            _ => false,
+        }
+    }
+
     /// The value on one record.
     pub fn eval<'a>(&'a self, scope: &Scope<'a>) -> Val<'a> {
         match self {
@@ -189,9 +206,9 @@ impl Code {
             }
             Self::Call(function, arguments) => function.call(arguments, scope),
             Self::Table(key, table) => lookup(key.eval(scope), table, scope),
-            Self::Group(text, regex, group) => {
-                let Some(text) = text.eval(scope).text(scope.arena) else { return Val::Null };
-                regex.captures(text).and_then(|found| found.get(*group)).map_or(Val::Null, |found| Val::Text(found.as_str()))
+            Self::Group(text, pattern, group) => {
+                let found = text.eval(scope).text(scope.arena).zip(pattern.regex()).and_then(|(text, regex)| regex.captures(text));
+                found.and_then(|found| found.get(*group)).map_or(Val::Null, |found| Val::Text(found.as_str()))
             }
             Self::Not(_) | Self::All(_) | Self::Any(_) | Self::Compare(..) | Self::In(..) | Self::Matches(..) => Val::Bool(self.holds(scope)),
         }
@@ -211,7 +228,10 @@ impl Code {
                 let value = value.eval(scope);
                 !value.is_null() && list.iter().any(|item| equal(value, item.eval(scope)))
             }
-            Self::Matches(value, regex) => value.eval(scope).text(scope.arena).is_some_and(|text| regex.is_match(text)),
+            Self::Matches(value, pattern) => {
+                let text = value.eval(scope).text(scope.arena);
+                text.zip(pattern.regex()).is_some_and(|(text, regex)| regex.is_match(text))
+            }
             other => other.eval(scope).holds(),
         }
     }

@@ -3,11 +3,12 @@
 use std::sync::LazyLock;
 
 use bumpalo::Bump;
+use bumpalo::collections::Vec;
 use weft_model::RawRecord;
 use weft_model::ocsf::Enum;
 
 use super::code::Scope;
-use super::columns::{Cell, Columns, Leaf};
+use super::columns::{Cell, Cells};
 use super::program::{ClassColumns, Classes, Plan, Program};
 use super::staged::{Marks, Staged};
 use crate::tree;
@@ -17,8 +18,17 @@ const SEVERITY: (i64, &str) = (1, "Informational");
 /// Observables of one event; what is over is not listed, though it is still an attribute.
 const OBSERVABLES_MAX: usize = 64;
 
-/// Maps one record: finds its plan and writes a row. The class that it became is returned.
-pub fn map<'a>(program: &'a Program, classes: &'a Classes, scope: &Scope<'a>, marks: &mut Marks, columns: &mut [Option<Columns>]) -> Option<usize> {
+/// A row of one class.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    /// Place of the class in [`Classes`].
+    pub class: usize,
+    /// Its cells.
+    pub cells: Cells<'a>,
+}
+
+/// Maps one record: finds its plan and makes a row.
+pub fn map<'a>(program: &'a Program, classes: &'a Classes, scope: &Scope<'a>, marks: &mut Marks) -> Option<Row<'a>> {
     let key = program.dispatch.key.as_ref().map_or(super::value::Val::Null, |key| key.eval(scope));
     let candidates = program.dispatch.plans(key);
     for place in candidates {
@@ -29,29 +39,30 @@ pub fn map<'a>(program: &'a Program, classes: &'a Classes, scope: &Scope<'a>, ma
         }
         let Some(captures) = captures(plan, &scope) else { continue };
         let scope = Scope { captures, ..scope };
-        if let Some(class) = apply(plan, classes, &scope, marks, columns) {
-            return Some(class);
+        if let Some(row) = apply(plan, classes, &scope, marks) {
+            return Some(row);
         }
         let fallback = plan.fallback.and_then(|place| program.plans.get(place))?;
-        return apply(fallback, classes, &scope, marks, columns);
+        return apply(fallback, classes, &scope, marks);
     }
     let last = program.plans.last()?;
-    apply(last, classes, &Scope { absent: &last.absent, ..*scope }, marks, columns)
+    apply(last, classes, &Scope { absent: &last.absent, ..*scope }, marks)
 }
 
 /// The captures of a plan's `match`; none where it does not match.
 fn captures<'a>(plan: &'a Plan, scope: &Scope<'a>) -> Option<&'a [Option<&'a str>]> {
     let Some(capture) = &plan.capture else { return Some(&[]) };
     let text = capture.on.eval(scope).text(scope.arena)?;
-    let found = capture.regex.captures(text)?;
-    let groups: Vec<Option<&'a str>> = capture.groups.iter().map(|group| found.get(*group).map(|found| found.as_str())).collect();
-    Some(scope.arena.alloc_slice_copy(&groups))
+    let found = capture.pattern.regex()?.captures(text)?;
+    let mut groups = Vec::with_capacity_in(capture.groups.len(), scope.arena);
+    groups.extend(capture.groups.iter().map(|group| found.get(*group).map(|found| found.as_str())));
+    Some(groups.into_bump_slice())
 }
 
-fn apply<'a>(plan: &'a Plan, classes: &'a Classes, scope: &Scope<'a>, marks: &mut Marks, columns: &mut [Option<Columns>]) -> Option<usize> {
+fn apply<'a>(plan: &'a Plan, classes: &'a Classes, scope: &Scope<'a>, marks: &mut Marks) -> Option<Row<'a>> {
     marks.reset(scope.nodes.len());
     let class = classes.list.get(plan.class)?;
-    let mut staged = Staged::default();
+    let mut staged = Staged::new(&plan.object, scope.arena);
     if !staged.fill(&plan.object, scope, marks) {
         return None;
     }
@@ -59,9 +70,7 @@ fn apply<'a>(plan: &'a Plan, classes: &'a Classes, scope: &Scope<'a>, marks: &mu
     profiles(&mut staged, plan, class, scope.arena);
     observables(&mut staged, class, scope.arena);
     keep(&mut staged, class, scope, marks);
-    let columns = columns.get_mut(plan.class)?.get_or_insert_with(|| Columns::new(&class.layout));
-    columns.push(staged.cells(scope.arena));
-    Some(plan.class)
+    Some(Row { class: plan.class, cells: staged.into_cells() })
 }
 
 /// Class, activity, severity, time and identity.
@@ -78,27 +87,22 @@ fn identify<'a>(staged: &mut Staged<'a>, plan: &'a Plan, class: &ClassColumns, s
             0
         }
     };
+    // What the mapping set stays: the first cell of a leaf counts.
     if let Some((_, caption, type_name)) = names.activities.iter().find(|(id, ..)| *id == activity) {
-        if staged.get(common.activity_name).is_none() {
-            staged.put(common.activity_name, Cell::Text(caption));
-        }
+        staged.put(common.activity_name, Cell::Text(caption));
         staged.put(common.type_name, Cell::Text(type_name));
     }
     staged.put(common.type_uid, Cell::Int(names.class_uid * 100 + activity));
     if staged.get(common.severity_id).is_none() {
         staged.put(common.severity_id, Cell::Int(SEVERITY.0));
-        if staged.get(common.severity).is_none() {
-            staged.put(common.severity, Cell::Text(SEVERITY.1));
-        }
+        staged.put(common.severity, Cell::Text(SEVERITY.1));
     }
-    if staged.get(common.time).is_none() {
-        staged.put(common.time, Cell::Int(scope.batch.received.0));
-    }
+    staged.put(common.time, Cell::Int(scope.batch.received.0));
     staged.put(common.version, Cell::Text(weft_model::ocsf::schema().version()));
     if staged.get(common.uid).is_none() {
         staged.put(common.uid, Cell::Text(uid(scope.record, scope.arena)));
     }
-    if staged.get(common.processed_time).is_none() && scope.batch.received.0 > 0 {
+    if scope.batch.received.0 > 0 {
         staged.put(common.processed_time, Cell::Int(scope.batch.received.0));
     }
 }
@@ -116,17 +120,18 @@ fn profiles<'a>(staged: &mut Staged<'a>, plan: &'a Plan, class: &ClassColumns, a
     if staged.get(class.common.profiles).is_some() {
         return;
     }
-    let mut present: Vec<&'a str> = plan.profiles.iter().filter(|(flags, _)| staged.flags & flags != 0).map(|(_, profile)| profile.as_str()).collect();
+    let mut present: Vec<'a, &'a str> = Vec::new_in(arena);
+    present.extend(plan.profiles.iter().filter(|(flags, _)| staged.flags & flags != 0).map(|(_, profile)| profile.as_str()));
     present.sort_unstable();
     present.dedup();
     if !present.is_empty() {
-        staged.put(class.common.profiles, Cell::Texts(arena.alloc_slice_copy(&present)));
+        staged.put(class.common.profiles, Cell::Texts(present.into_bump_slice()));
     }
 }
 
 fn observables<'a>(staged: &mut Staged<'a>, class: &ClassColumns, arena: &'a Bump) {
     let leaves = &class.common.observable;
-    let mut rows: Vec<&'a [(Leaf, Cell<'a>)]> = Vec::new();
+    let mut rows: Vec<'a, Cells<'a>> = Vec::with_capacity_in(staged.observed.len(), arena);
     for observed in &staged.observed {
         let kind = observable_caption(observed.type_id);
         let mut push = |value: &'a str| {
@@ -148,7 +153,7 @@ fn observables<'a>(staged: &mut Staged<'a>, class: &ClassColumns, arena: &'a Bum
         }
     }
     if !rows.is_empty() && staged.get(class.common.observables).is_none() {
-        staged.put(class.common.observables, Cell::Rows(arena.alloc_slice_copy(&rows)));
+        staged.put(class.common.observables, Cell::Rows(rows.into_bump_slice()));
     }
 }
 
@@ -162,15 +167,15 @@ fn observable_caption(type_id: i64) -> &'static str {
 }
 
 /// The raw record, and what of it went nowhere.
-fn keep<'a>(staged: &mut Staged<'a>, class: &ClassColumns, scope: &Scope<'a>, marks: &Marks) {
-    if let Ok(text) = std::str::from_utf8(&scope.record.bytes) {
-        staged.put(class.common.raw_data, Cell::Text(text));
-    }
-    let mut left = Vec::new();
+fn keep<'a>(staged: &mut Staged<'a>, class: &ClassColumns, scope: &Scope<'a>, marks: &mut Marks) {
+    staged.put(class.common.raw_data, Cell::Text(scope.whole));
+    let mut left = std::mem::take(&mut marks.left);
+    left.clear();
     if staged.get(class.common.unmapped).is_none()
         && tree::write_unused(scope.nodes, 0, &|node| marks.is_set(node), &mut left)
         && let Ok(text) = std::str::from_utf8(&left)
     {
         staged.put(class.common.unmapped, Cell::Text(scope.arena.alloc_str(text)));
     }
+    marks.left = left;
 }

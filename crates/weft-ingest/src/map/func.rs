@@ -34,7 +34,7 @@ functions! {
     Time "time" 1..=2, EpochS "epoch_s" 1..=1, EpochMs "epoch_ms" 1..=1, EpochUs "epoch_us" 1..=1, EpochNs "epoch_ns" 1..=1, Filetime "filetime" 1..=1,
     Ip "ip" 1..=1, Port "port" 1..=1, IsIp "is_ip" 1..=1, IsPrivate "is_private" 1..=1, Cidr "cidr" 2..=2,
     UrlHost "url_host" 1..=1, UrlPath "url_path" 1..=1, UrlQuery "url_query" 1..=1, UrlScheme "url_scheme" 1..=1, UrlPort "url_port" 1..=1,
-    Kv "kv" 2..=4, Json "json" 1..=1, AsText "text" 1..=1,
+    UrlDecode "url_decode" 1..=1, Kv "kv" 2..=4, Json "json" 1..=1, AsText "text" 1..=1,
 }
 
 impl Func {
@@ -42,7 +42,7 @@ impl Func {
     pub fn carries_all(self) -> bool {
         use Func::{
             Add, AsText, Bool, Concat, EpochMs, EpochNs, EpochS, EpochUs, Filetime, Float, Hex, Int, Ip, Join, Json, Lower, Mul, PrefixOff, Replace, Split,
-            Time, Trim, Upper,
+            Time, Trim, Upper, UrlDecode,
         };
         matches!(
             self,
@@ -68,7 +68,37 @@ impl Func {
                 | Time
                 | Trim
                 | Upper
+                | UrlDecode
         )
+    }
+
+    /// Whether a list is taken item by item.
+    fn is_for_each(self) -> bool {
+        use Func::{After, AfterLast, Basename, Before, BeforeLast, Dirname, DomainOf, Ip, Lower, NameOf, PrefixOff, Replace, Trim, Upper, UrlDecode, UrlHost};
+        matches!(
+            self,
+            After
+                | AfterLast
+                | Basename
+                | Before
+                | BeforeLast
+                | Dirname
+                | DomainOf
+                | Ip
+                | Lower
+                | NameOf
+                | PrefixOff
+                | Replace
+                | Trim
+                | Upper
+                | UrlDecode
+                | UrlHost
+        )
+    }
+
+    /// Whether nothing comes of it (or only false) where the first argument is absent.
+    pub fn needs_first(self) -> bool {
+        !matches!(self, Self::Concat | Self::Add)
     }
 
     /// Calls it; what cannot be computed is absent.
@@ -89,6 +119,11 @@ impl Func {
             Self::Time => value.text(scope.arena).and_then(|text| on_time(text, second().as_str(), scope)).map_or(Val::Null, Val::Int),
             Self::Json => value,
             Self::Pick => pick(value, arguments, scope),
+            _ if self.is_for_each() && value.is_list() => {
+                let items = value.items(scope.arena).iter().filter_map(|item| item.text(scope.arena)).map(|text| self.on_text(text, arguments, scope));
+                let items: Vec<Val<'a>> = items.filter(|item| !item.is_null()).collect();
+                Val::List(scope.arena.alloc_slice_copy(&items))
+            }
             Self::AsText => value.text(scope.arena).map_or(Val::Null, Val::Text),
             _ => match value.text(scope.arena) {
                 Some(text) => self.on_text(text, arguments, scope),
@@ -174,6 +209,7 @@ impl Func {
             Self::UrlQuery => some(Url::of(text).query),
             Self::UrlScheme => some(Url::of(text).scheme),
             Self::UrlPort => Url::of(text).port.and_then(|port| port.parse().ok()).map_or(Val::Null, Val::Int),
+            Self::UrlDecode => url_decoded(text, scope),
             Self::Kv => {
                 some(key_value(text, argument(1), if arguments.len() > 2 { argument(2) } else { "," }, if arguments.len() > 3 { argument(3) } else { "=" }))
             }
@@ -290,6 +326,23 @@ impl<'a> Url<'a> {
         };
         Self { scheme, host: Some(host), port, path: Some(path), query }
     }
+}
+
+/// `%41` and `+` as in a query; what is not UTF-8 then stays as it is (RFC 3986 section 2.1).
+fn url_decoded<'a>(text: &'a str, scope: &Scope<'a>) -> Val<'a> {
+    if !text.contains(['%', '+']) {
+        return Val::Text(text);
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let pair = after.split_first_chunk::<2>().filter(|_| *first == b'%');
+        let byte = pair.and_then(|(pair, after)| Some((u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?, after)));
+        let (byte, after) = byte.unwrap_or((if *first == b'+' { b' ' } else { *first }, after));
+        decoded.push(byte);
+        rest = after;
+    }
+    std::str::from_utf8(&decoded).map_or(Val::Text(text), |decoded| Val::Text(scope.arena.alloc_str(decoded)))
 }
 
 fn key_value<'a>(text: &'a str, key: &str, pairs: &str, sign: &str) -> Option<&'a str> {

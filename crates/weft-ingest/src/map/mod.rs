@@ -8,6 +8,7 @@ pub mod dispatch;
 mod event;
 pub mod func;
 mod passthrough;
+pub mod pattern;
 pub mod program;
 mod run;
 pub mod staged;

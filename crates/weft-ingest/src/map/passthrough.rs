@@ -3,7 +3,8 @@
 use bumpalo::Bump;
 use weft_model::{RawBatch, RawRecord, RejectCause};
 
-use super::columns::{Cell, Columns, Kind, Layout, Leaf};
+use super::columns::{Cell, Cells, Kind, Layout, Leaf};
+use super::event::Row;
 use super::program::Common;
 use super::staged::Marks;
 use super::value::Val;
@@ -12,14 +13,7 @@ use crate::registry::Registry;
 use crate::tree::{self, Nodes};
 
 /// Writes the event as a row of its class; attributes without a column go to `extra`.
-pub fn map<'a>(
-    registry: &Registry,
-    nodes: &'a Nodes<'a>,
-    raw: &'a RawBatch,
-    record: &'a RawRecord,
-    arena: &'a Bump,
-    columns: &mut [Option<Columns>],
-) -> Result<(), Malformed> {
+pub fn map<'a>(registry: &Registry, nodes: &'a Nodes<'a>, raw: &'a RawBatch, record: &'a RawRecord, arena: &'a Bump) -> Result<Row<'a>, Malformed> {
     let invalid = |message: String| Malformed::new(RejectCause::Invalid, message);
     let uid = tree::get(nodes, 0, "class_uid")
         .and_then(|index| Val::of(nodes, index).int())
@@ -50,10 +44,7 @@ pub fn map<'a>(
     {
         cells.push((common.extra, Cell::Text(arena.alloc_str(text))));
     }
-    if let Some(columns) = columns.get_mut(place) {
-        columns.get_or_insert_with(|| Columns::new(&class.layout)).push(&cells);
-    }
-    Ok(())
+    Ok(Row { class: place, cells: arena.alloc_slice_copy(&cells) })
 }
 
 /// Names that follow from the numbers, where the event left them out.
@@ -117,8 +108,7 @@ fn cell<'a>(layout: &Layout, path: &str, kind: Kind, value: Val<'a>, arena: &'a 
             // Marks of their own: if one item does not fit, the whole list goes to `extra`.
             let mut seen = Marks::default();
             seen.reset(nodes.len());
-            let rows: Vec<&'a [(Leaf, Cell<'a>)]> =
-                tree::items(nodes, index).map(|item| whole_row(inner, nodes, item, arena, &mut seen)).collect::<Option<_>>()?;
+            let rows: Vec<Cells<'a>> = tree::items(nodes, index).map(|item| whole_row(inner, nodes, item, arena, &mut seen)).collect::<Option<_>>()?;
             Cell::Rows(arena.alloc_slice_copy(&rows))
         }
         _ => return None,
@@ -126,7 +116,7 @@ fn cell<'a>(layout: &Layout, path: &str, kind: Kind, value: Val<'a>, arena: &'a 
 }
 
 /// A list goes to its column only when every attribute of every item has its place there.
-fn whole_row<'a>(layout: &Layout, nodes: &'a Nodes<'a>, item: usize, arena: &'a Bump, marks: &mut Marks) -> Option<&'a [(Leaf, Cell<'a>)]> {
+fn whole_row<'a>(layout: &Layout, nodes: &'a Nodes<'a>, item: usize, arena: &'a Bump, marks: &mut Marks) -> Option<Cells<'a>> {
     let cells = row(layout, nodes, item, arena, marks);
     let mut left = Vec::new();
     let rest = tree::write_unused(nodes, item, &|node| marks.is_set(node), &mut left);

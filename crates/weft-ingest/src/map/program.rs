@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
-use regex::Regex;
 use weft_model::ocsf::Enum;
 use weft_model::{ClassUid, StreamId};
 
 use super::code::Code;
 use super::columns::{Layout, Leaf};
+use super::pattern::Pattern;
 use crate::language::Trie;
 use crate::language::expr::Segment;
 use crate::language::file::{Form, Format};
@@ -148,7 +148,7 @@ pub struct Capture {
     /// The text.
     pub on: Code,
     /// The regex.
-    pub regex: Regex,
+    pub pattern: Pattern,
     /// Number of the group of each capture.
     pub groups: Vec<usize>,
 }
@@ -183,6 +183,8 @@ pub struct Assign {
     pub observable: Option<(Arc<str>, i64)>,
     /// Whether it is worth keeping an element for: not a constant.
     pub informs: bool,
+    /// Whether it can carry an attribute of the record over whole, see [`Code::carries`].
+    pub carries: bool,
 }
 
 /// A list of objects.

@@ -1,161 +1,214 @@
 //! The loop over records: decode, recognise, map, and collect events and rejects.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bumpalo::Bump;
-use simd_json::Buffers;
+use bumpalo::collections::Vec as BumpVec;
+use simd_json::{Buffers, Tape};
 use weft_model::{EventBatch, Mapped, Mapping, RawBatch, RawRecord, Reject, RejectCause};
 
 use super::code::Scope;
-use super::columns::Columns;
+use super::columns::{Cells, Columns};
+use super::event::Row;
 use super::program::Program;
 use super::staged::Marks;
 use super::value::Val;
 use super::{event, passthrough};
 use crate::decode::{self, Malformed};
 use crate::language::file::Format;
+use crate::recognise::{Given, Read};
 use crate::registry::Registry;
+use crate::tree::Node;
 
 /// Longest raw record, bytes; longer ones are rejects.
 pub const RECORD_BYTES_MAX: usize = 16 << 20;
-/// Arena kept between records, bytes.
-const ARENA_KEPT_BYTES: usize = 4 << 20;
+/// Memory of one kind that is kept between records, bytes.
+const KEPT_BYTES: usize = 4 << 20;
+/// Nodes that are kept between records.
+const KEPT_NODES: usize = KEPT_BYTES / size_of::<Node<'_>>();
+/// Runs whose memory is kept: as many as map at the same time.
+const POOLED_MAX: usize = 64;
+/// Records that are written to the columns together: so few that their cells fit the processor's
+/// second cache, so many that the builders are worth fetching.
+const CHUNK_RECORDS: usize = 16;
+/// Bytes of raw records that are written together.
+const CHUNK_BYTES: usize = 256 << 10;
 
-/// Maps batches of any stream; holds no state between batches.
+/// Maps batches of any stream; nothing of one batch is seen in the next, only memory is kept.
 #[derive(Debug, Clone)]
 pub struct Mapper {
     registry: Arc<Registry>,
+    pool: Arc<Mutex<Vec<Memory>>>,
 }
 
 impl Mapper {
     /// A mapper over these streams.
     pub fn new(registry: Arc<Registry>) -> Self {
-        Self { registry }
+        Self { registry, pool: Arc::default() }
+    }
+
+    fn pool(&self) -> MutexGuard<'_, Vec<Memory>> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Mapping for Mapper {
     fn map(&self, raw: &RawBatch) -> Mapped {
-        let mut run = Run::new(&self.registry);
-        let fixed = if raw.stream.is_auto() { None } else { Some(self.registry.program(&raw.stream)) };
-        for record in &raw.records {
-            if let Err(fault) = run.record(fixed, raw, record) {
-                run.rejects.push(reject(raw, record, fault));
-            }
+        let pooled = self.pool().pop();
+        let mut memory = pooled.unwrap_or_else(|| Memory::new(self.registry.classes.list.len()));
+        let program = if raw.stream.is_auto() { None } else { Some(self.registry.program(&raw.stream)) };
+        let run = Run { registry: &self.registry, program, raw };
+        let (mut rejects, mut rest) = (Vec::new(), raw.records.as_slice());
+        while !rest.is_empty() {
+            rest = run.chunk(rest, &mut memory, &mut rejects);
         }
-        run.finish(raw)
+        let mapped = run.finish(&mut memory, rejects);
+        let mut pool = self.pool();
+        if pool.len() < POOLED_MAX {
+            pool.push(memory);
+        }
+        mapped
     }
 }
 
-fn reject(raw: &RawBatch, record: &RawRecord, fault: Malformed) -> Reject {
-    Reject {
-        id: record.id,
-        source: raw.source.clone(),
-        stream: raw.stream.clone(),
-        context: raw.context.clone(),
-        cause: fault.cause,
-        message: fault.message,
-        raw: record.bytes.clone(),
-    }
-}
-
-/// Memory that is used again for every record of a batch.
-struct Run<'r> {
-    registry: &'r Registry,
+/// Memory that is used again for every record, and then for the next batch.
+#[derive(Debug)]
+struct Memory {
     columns: Vec<Option<Columns>>,
-    rejects: Vec<Reject>,
     scratch: Scratch,
     arena: Bump,
-    slots: Vec<u32>,
     marks: Marks,
-    last: Option<usize>,
+}
+
+impl Memory {
+    fn new(classes: usize) -> Self {
+        Self { columns: (0..classes).map(|_| None).collect(), scratch: Scratch::default(), arena: Bump::new(), marks: Marks::default() }
+    }
 }
 
 /// Buffers of the decoders.
 #[derive(Default)]
 pub struct Scratch {
-    /// Copy of the record that the JSON parser unescapes in place.
-    pub bytes: Vec<u8>,
     /// The JSON parser's own.
     pub buffers: Buffers,
+    tape: Option<Tape<'static>>,
+    /// Where paths were found, see [`crate::language::Trie::locate`].
+    pub slots: Vec<u32>,
+}
+
+impl Scratch {
+    /// An empty tape, with the memory of one that was given back.
+    pub fn tape<'a>(&mut self) -> Tape<'a> {
+        self.tape.take().map_or_else(|| Tape(Vec::with_capacity(256)), Tape::reset)
+    }
+
+    /// Keeps the memory of a tape that nobody looks at any more.
+    pub fn reuse(&mut self, tape: Tape<'_>) {
+        if tape.0.capacity() <= KEPT_NODES {
+            self.tape = Some(tape.reset());
+        }
+    }
+}
+
+/// One batch on its way.
+struct Run<'r> {
+    registry: &'r Registry,
+    /// None for `auto`; some none where there is no such stream.
+    program: Option<Option<&'r Program>>,
+    raw: &'r RawBatch,
 }
 
 impl<'r> Run<'r> {
-    fn new(registry: &'r Registry) -> Self {
-        Self {
-            registry,
-            columns: registry.classes.list.iter().map(|_| None).collect(),
-            rejects: Vec::new(),
-            scratch: Scratch::default(),
-            arena: Bump::new(),
-            slots: Vec::new(),
-            marks: Marks::default(),
-            last: None,
+    /// Maps the first records, as many as are written to the columns together; the rest comes back.
+    fn chunk(&self, records: &'r [RawRecord], memory: &mut Memory, rejects: &mut Vec<Reject>) -> &'r [RawRecord] {
+        let Memory { columns, scratch, arena, marks } = memory;
+        if arena.allocated_bytes() > KEPT_BYTES {
+            *arena = Bump::new();
+        } else {
+            arena.reset();
         }
+        let arena = &*arena;
+        let mut rows = BumpVec::with_capacity_in(CHUNK_RECORDS, arena);
+        let (mut taken, mut bytes) = (0, 0);
+        for record in records.iter().take(CHUNK_RECORDS) {
+            match self.record(record, scratch, marks, arena) {
+                Ok(row) => rows.push(row),
+                Err(fault) => rejects.push(self.reject(record, fault)),
+            }
+            taken += 1;
+            bytes += record.bytes.len();
+            if bytes > CHUNK_BYTES {
+                break;
+            }
+        }
+        // Stable: rows of one class keep their order.
+        rows.sort_by_key(|row: &Row<'_>| row.class);
+        for same in rows.chunk_by(|a, b| a.class == b.class) {
+            let Some(row) = same.first() else { continue };
+            let (Some(columns), Some(class)) = (columns.get_mut(row.class), self.registry.classes.list.get(row.class)) else { continue };
+            let cells: &[Cells<'_>] = arena.alloc_slice_fill_iter(same.iter().map(|row| row.cells));
+            columns.get_or_insert_with(|| Columns::new(&class.layout)).write(cells, arena);
+        }
+        records.get(taken..).unwrap_or_default()
     }
 
-    fn record(&mut self, fixed: Option<Option<&Program>>, raw: &RawBatch, record: &RawRecord) -> Result<(), Malformed> {
+    fn record<'a>(&'a self, record: &'a RawRecord, scratch: &mut Scratch, marks: &mut Marks, arena: &'a Bump) -> Result<Row<'a>, Malformed> {
         if record.bytes.len() > RECORD_BYTES_MAX {
             return Err(Malformed::new(RejectCause::TooLarge, format!("the record has {} bytes; the limit is {RECORD_BYTES_MAX}", record.bytes.len())));
         }
-        let text = decode::text(&record.bytes)?;
-        if self.arena.allocated_bytes() > ARENA_KEPT_BYTES {
-            self.arena = Bump::new();
-        } else {
-            self.arena.reset();
-        }
-        let program = match fixed {
-            Some(Some(program)) => program,
-            Some(None) => {
-                return Err(Malformed::new(RejectCause::Unrecognised, format!("there is no stream `{}`; `weft map --streams` lists them", raw.stream)));
-            }
-            None => self.recognise(text, raw, record)?,
-        };
-        let format = decode::fitting(&program.formats, text, &raw.context);
-        let mut nodes = decode::decode(format, program, text, raw, &mut self.scratch, &self.arena)?;
+        let whole = decode::text(&record.bytes)?;
+        let given = Given { text: decode::unmarked(whole), batch: self.raw, record };
+        let Read { program, format, nodes } = self.read(given, scratch, arena)?;
         if format == Format::Ocsf {
-            return passthrough::map(self.registry, &nodes, raw, record, &self.arena, &mut self.columns);
+            return passthrough::map(self.registry, nodes, self.raw, record, arena);
         }
-        if !program.expand.is_empty() {
-            nodes = decode::expand(&program.expand, nodes, &self.arena, raw.received.0);
-        }
-        program.trie.locate(&nodes, &mut self.slots);
-        let scope = Scope {
-            nodes: &nodes,
-            slots: &self.slots,
-            item: Val::Node(&nodes, 0),
-            index: 0,
-            absent: &[],
-            captures: &[],
-            batch: raw,
-            record,
-            arena: &self.arena,
-        };
-        match event::map(program, &self.registry.classes, &scope, &mut self.marks, &mut self.columns) {
-            Some(_) => Ok(()),
-            None => Err(Malformed::new(RejectCause::Invalid, format!("no event of `{}` can be made of it", program.stream))),
+        let nodes = decode::expand(&program.expand, nodes, arena, self.raw.received.0);
+        program.trie.locate(nodes, &mut scratch.slots);
+        let slots = arena.alloc_slice_copy(&scratch.slots);
+        let item = Val::Node(nodes, 0);
+        let scope = Scope { nodes, slots, item, index: 0, absent: &[], captures: &[], batch: self.raw, record, whole, arena };
+        event::map(program, &self.registry.classes, &scope, marks)
+            .ok_or_else(|| Malformed::new(RejectCause::Invalid, format!("no event of `{}` can be made of it", program.stream)))
+    }
+
+    /// The tree of a record, and the stream that it is of.
+    fn read<'a>(&'a self, given: Given<'a>, scratch: &mut Scratch, arena: &'a Bump) -> Result<Read<'a>, Malformed> {
+        match self.program {
+            Some(Some(program)) => {
+                let format = decode::fitting(&program.formats, given.text, &self.raw.context);
+                Ok(Read { program, format, nodes: decode::decode(format, program, given.text, self.raw, scratch, arena)? })
+            }
+            Some(None) => {
+                let message = format!("there is no stream `{}`; `weft map --streams` lists them", self.raw.stream);
+                Err(Malformed::new(RejectCause::Unrecognised, message))
+            }
+            None => self.registry.recognise(given, scratch, arena),
         }
     }
 
-    /// The stream that claims the record: the one of the record before is asked first.
-    fn recognise(&mut self, text: &str, raw: &RawBatch, record: &RawRecord) -> Result<&'r Program, Malformed> {
-        let found = self.registry.recogniser.find(text, raw, record, &mut self.scratch, &self.arena, &mut self.slots, self.last);
-        self.last = found.as_ref().ok().copied();
-        let place = found?;
-        self.registry.programs.get(place).ok_or_else(|| Malformed::new(RejectCause::Unrecognised, "no stream claims it".to_owned()))
+    fn reject(&self, record: &RawRecord, fault: Malformed) -> Reject {
+        Reject {
+            id: record.id,
+            source: self.raw.source.clone(),
+            stream: self.raw.stream.clone(),
+            context: self.raw.context.clone(),
+            cause: fault.cause,
+            message: fault.message,
+            raw: record.bytes.clone(),
+        }
     }
 
-    fn finish(mut self, raw: &RawBatch) -> Mapped {
-        let mut mapped = Mapped { batches: Vec::new(), rejects: std::mem::take(&mut self.rejects) };
-        for (columns, class) in self.columns.iter_mut().zip(&self.registry.classes.list) {
+    fn finish(&self, memory: &mut Memory, rejects: Vec<Reject>) -> Mapped {
+        let mut mapped = Mapped { batches: Vec::new(), rejects };
+        for (columns, class) in memory.columns.iter_mut().zip(&self.registry.classes.list) {
             let Some(columns) = columns.as_mut().filter(|columns| !columns.is_empty()) else { continue };
             match columns.finish(&class.layout, &class.schema) {
-                Ok(rows) => mapped.batches.push(EventBatch { class: class.class, source: raw.source.clone(), rows }),
+                Ok(rows) => mapped.batches.push(EventBatch { class: class.class, source: self.raw.source.clone(), rows }),
                 // Arrow refused what we built: all of its records are rejects rather than lost.
                 Err(error) => {
-                    mapped.rejects = raw.records.iter().map(|record| reject(raw, record, Malformed::new(RejectCause::Invalid, error.to_string()))).collect();
-                    mapped.batches.clear();
-                    break;
+                    let refused = |record| self.reject(record, Malformed::new(RejectCause::Invalid, error.to_string()));
+                    *memory = Memory::new(self.registry.classes.list.len());
+                    return Mapped { batches: Vec::new(), rejects: self.raw.records.iter().map(refused).collect() };
                 }
             }
         }
@@ -165,6 +218,6 @@ impl<'r> Run<'r> {
 
 impl std::fmt::Debug for Scratch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scratch").field("bytes", &self.bytes.len()).finish_non_exhaustive()
+        f.debug_struct("Scratch").field("slots", &self.slots.len()).finish_non_exhaustive()
     }
 }

@@ -2,19 +2,24 @@
 //! parts of the record they used up.
 
 use bumpalo::Bump;
+use bumpalo::collections::Vec;
 
 use super::code::{Code, NOWHERE, Scope};
-use super::columns::{Cell, Leaf};
+use super::columns::{Cell, Cells, Leaf};
 use super::program::{Assign, EachPlan, ListPlan, ObjectPlan};
 use super::value::Val;
 
 /// Items of one source array that become elements; what is over stays in `unmapped`.
 const ELEMENTS_MAX: usize = 4096;
+/// Cells that every event gets beside those of its plan, about.
+const ADDED_PIECES: usize = 24;
 
 /// Nodes of the record that were carried over.
 #[derive(Debug, Default)]
 pub struct Marks {
-    bits: Vec<u64>,
+    bits: std::vec::Vec<u64>,
+    /// Where `unmapped` is written.
+    pub left: std::vec::Vec<u8>,
 }
 
 impl Marks {
@@ -37,32 +42,34 @@ impl Marks {
     }
 }
 
-/// A cell with what its presence means.
-#[derive(Debug, Clone, Copy)]
-pub struct Piece<'a> {
-    /// Leaf.
-    pub leaf: Leaf,
-    /// Value.
-    pub cell: Cell<'a>,
-    /// Rule flags.
-    pub flags: u128,
+/// What the presence of a cell means.
+#[derive(Debug, Clone, Copy, Default)]
+struct Note<'a> {
+    /// To rules.
+    flags: u128,
     /// The assignment that it came of.
-    pub from: Option<&'a Assign>,
+    from: Option<&'a Assign>,
     /// Whether it says more than a constant.
-    pub informs: bool,
+    informs: bool,
 }
 
+type Piece<'a> = ((Leaf, Cell<'a>), Note<'a>);
+
 /// The cells of one event or element.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Staged<'a> {
-    /// Cells.
-    pub pieces: Vec<Piece<'a>>,
+    /// Cells, each with its note.
+    cells: Vec<'a, (Leaf, Cell<'a>)>,
+    notes: Vec<'a, Note<'a>>,
     /// All their flags.
     pub flags: u128,
     /// Values that the schema marks as observables, those of elements too.
-    pub observed: Vec<Observed<'a>>,
-    followers: Vec<Piece<'a>>,
+    pub observed: Vec<'a, Observed<'a>>,
+    followers: Vec<'a, Piece<'a>>,
 }
+
+/// Elements of a list, as they are found.
+type Rows<'a> = Vec<'a, Cells<'a>>;
 
 /// A value that is an observable.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +83,18 @@ pub struct Observed<'a> {
 }
 
 impl<'a> Staged<'a> {
+    /// Nothing yet, with room for what `plan` sets.
+    pub fn new(plan: &ObjectPlan, arena: &'a Bump) -> Self {
+        let room = plan.assigns.len() + ADDED_PIECES;
+        Self {
+            cells: Vec::with_capacity_in(room, arena),
+            notes: Vec::with_capacity_in(room, arena),
+            flags: 0,
+            observed: Vec::new_in(arena),
+            followers: Vec::new_in(arena),
+        }
+    }
+
     /// Sets what `plan` says; false when the event's own rules are broken.
     pub fn fill(&mut self, plan: &'a ObjectPlan, scope: &Scope<'a>, marks: &mut Marks) -> bool {
         for assign in &plan.assigns {
@@ -85,21 +104,24 @@ impl<'a> Staged<'a> {
             self.list(list, scope, marks);
         }
         // Captions that follow from ids come last: one that was set by itself wins over them.
-        let followers = std::mem::take(&mut self.followers);
+        let followers = std::mem::replace(&mut self.followers, Vec::new_in(scope.arena));
         followers.into_iter().for_each(|piece| self.push(piece));
         self.complete(plan);
         let sound = self.obey(plan);
-        for piece in &self.pieces {
-            let Some(assign) = piece.from else { continue };
-            mark(&assign.code, scope, marks);
-            self.observed.extend(assign.observable.as_ref().map(|(name, type_id)| Observed { name, type_id: *type_id, cell: piece.cell }));
+        for ((_, cell), note) in self.cells.iter().zip(&self.notes) {
+            let Some(assign) = note.from else { continue };
+            if assign.carries {
+                mark(&assign.code, scope, marks);
+            }
+            self.observed.extend(assign.observable.as_ref().map(|(name, type_id)| Observed { name, type_id: *type_id, cell: *cell }));
         }
         sound
     }
 
-    fn push(&mut self, piece: Piece<'a>) {
-        self.flags |= piece.flags;
-        self.pieces.push(piece);
+    fn push(&mut self, (cell, note): Piece<'a>) {
+        self.flags |= note.flags;
+        self.cells.push(cell);
+        self.notes.push(note);
     }
 
     fn assign(&mut self, assign: &'a Assign, scope: &Scope<'a>) {
@@ -109,14 +131,14 @@ impl<'a> Staged<'a> {
         }
         let Some((cell, sibling)) = assign.convert.cell(value, scope.batch.received.0, scope.arena) else { return };
         let informs = assign.informs;
-        self.push(Piece { leaf: assign.leaf, cell, flags: assign.flags, from: Some(assign), informs });
+        self.push(((assign.leaf, cell), Note { flags: assign.flags, from: Some(assign), informs }));
         if let Some(((leaf, flags), cell)) = assign.sibling.zip(sibling) {
-            self.followers.push(Piece { leaf, cell, flags, from: None, informs });
+            self.followers.push(((leaf, cell), Note { flags, from: None, informs }));
         }
     }
 
     fn list(&mut self, list: &'a ListPlan, scope: &Scope<'a>, marks: &mut Marks) {
-        let mut rows: Vec<&'a [(Leaf, Cell<'a>)]> = Vec::new();
+        let mut rows = Rows::new_in(scope.arena);
         for element in &list.fixed {
             rows.extend(row(element, scope, marks, &mut self.observed));
         }
@@ -124,7 +146,7 @@ impl<'a> Staged<'a> {
             elements(each, scope, marks, &mut rows, &mut self.observed);
         }
         if !rows.is_empty() {
-            self.push(Piece { leaf: list.leaf, cell: Cell::Rows(scope.arena.alloc_slice_copy(&rows)), flags: list.flags, from: None, informs: true });
+            self.push(((list.leaf, Cell::Rows(rows.into_bump_slice())), Note { flags: list.flags, from: None, informs: true }));
         }
     }
 
@@ -132,9 +154,10 @@ impl<'a> Staged<'a> {
         for completion in &plan.completions {
             let there = completion.when == 0 || self.flags & completion.when != 0;
             if there && self.flags & completion.unless == 0 {
-                self.push(Piece { leaf: completion.leaf, cell: Cell::Int(completion.value), flags: completion.flags, from: None, informs: false });
+                let note = Note { flags: completion.flags, ..Note::default() };
+                self.push(((completion.leaf, Cell::Int(completion.value)), note));
                 if let Some((leaf, caption)) = &completion.caption {
-                    self.push(Piece { leaf: *leaf, cell: Cell::Text(caption), flags: completion.flags, from: None, informs: false });
+                    self.push(((*leaf, Cell::Text(caption)), note));
                 }
             }
         }
@@ -153,27 +176,30 @@ impl<'a> Staged<'a> {
             if rule.when == 0 {
                 return false;
             }
-            self.pieces.retain(|piece| piece.flags & rule.when == 0);
-            self.flags = self.pieces.iter().fold(0, |flags, piece| flags | piece.flags);
+            let mut kept = self.notes.iter().map(|note| note.flags & rule.when == 0);
+            self.cells.retain(|_| kept.next().unwrap_or(true));
+            self.notes.retain(|note| note.flags & rule.when == 0);
+            self.flags = self.notes.iter().fold(0, |flags, note| flags | note.flags);
         }
         true
     }
 
     /// Whether a leaf is set, and to what.
     pub fn get(&self, leaf: Leaf) -> Option<Cell<'a>> {
-        self.pieces.iter().find(|piece| piece.leaf == leaf).map(|piece| piece.cell)
+        self.cells.iter().find(|(other, _)| *other == leaf).map(|(_, cell)| *cell)
     }
 
     /// Sets a leaf that rules do not look at.
     pub fn put(&mut self, leaf: Leaf, cell: Cell<'a>) {
         if leaf != Leaf::MAX {
-            self.push(Piece { leaf, cell, flags: 0, from: None, informs: true });
+            self.cells.push((leaf, cell));
+            self.notes.push(Note { informs: true, ..Note::default() });
         }
     }
 
     /// The cells alone.
-    pub fn cells(&self, arena: &'a Bump) -> &'a [(Leaf, Cell<'a>)] {
-        arena.alloc_slice_fill_iter(self.pieces.iter().map(|piece| (piece.leaf, piece.cell)).collect::<Vec<_>>())
+    pub fn into_cells(self) -> Cells<'a> {
+        self.cells.into_bump_slice()
     }
 }
 
@@ -195,7 +221,12 @@ fn mark(code: &Code, scope: &Scope<'_>, marks: &mut Marks) {
             }
         }
         Code::List(parts) => parts.iter().for_each(|part| mark(part, scope, marks)),
-        Code::Coalesce(parts) => parts.iter().find(|part| !part.eval(scope).is_absent()).into_iter().for_each(|part| mark(part, scope, marks)),
+        // What stands behind the last part that carries anything need not be known to be absent.
+        Code::Coalesce(parts) => {
+            let last = parts.iter().rposition(Code::carries).map_or(0, |last| last + 1);
+            let taken = parts.iter().take(last).find(|part| !part.eval(scope).is_absent());
+            taken.into_iter().for_each(|part| mark(part, scope, marks));
+        }
         Code::Choice(parts) => {
             let [value, condition, otherwise] = &**parts;
             mark(if condition.holds(scope) { value } else { otherwise }, scope, marks);
@@ -206,17 +237,17 @@ fn mark(code: &Code, scope: &Scope<'_>, marks: &mut Marks) {
 }
 
 /// An element that says nothing but constants is none.
-fn row<'a>(plan: &'a ObjectPlan, scope: &Scope<'a>, marks: &mut Marks, observed: &mut Vec<Observed<'a>>) -> Option<&'a [(Leaf, Cell<'a>)]> {
-    let mut staged = Staged::default();
+fn row<'a>(plan: &'a ObjectPlan, scope: &Scope<'a>, marks: &mut Marks, observed: &mut Vec<'a, Observed<'a>>) -> Option<Cells<'a>> {
+    let mut staged = Staged::new(plan, scope.arena);
     let sound = staged.fill(plan, scope, marks);
-    if !sound || !staged.pieces.iter().any(|piece| piece.informs) {
+    if !sound || !staged.notes.iter().any(|note| note.informs) {
         return None;
     }
-    observed.append(&mut staged.observed);
-    Some(staged.cells(scope.arena))
+    observed.extend_from_slice_copy(&staged.observed);
+    Some(staged.into_cells())
 }
 
-fn elements<'a>(each: &'a EachPlan, scope: &Scope<'a>, marks: &mut Marks, rows: &mut Vec<&'a [(Leaf, Cell<'a>)]>, observed: &mut Vec<Observed<'a>>) {
+fn elements<'a>(each: &'a EachPlan, scope: &Scope<'a>, marks: &mut Marks, rows: &mut Rows<'a>, observed: &mut Vec<'a, Observed<'a>>) {
     for (item, index) in each.from.eval(scope).items(scope.arena).iter().take(ELEMENTS_MAX).zip(0..) {
         let scope = Scope { item: *item, index, ..*scope };
         if each.when.as_ref().is_none_or(|when| when.holds(&scope)) {

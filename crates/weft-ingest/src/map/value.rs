@@ -141,6 +141,15 @@ impl<'a> Val<'a> {
         !matches!(self, Self::Null | Self::Bool(false))
     }
 
+    /// Whether it is an array or a list.
+    pub fn is_list(&self) -> bool {
+        match self {
+            Self::List(_) => true,
+            Self::Node(nodes, index) => matches!(nodes.get(*index), Some(Node::Array { .. })),
+            _ => false,
+        }
+    }
+
     /// Items of an array or list; one other value is a list of itself.
     pub fn items(self, arena: &'a Bump) -> &'a [Val<'a>] {
         match self {

@@ -15,6 +15,8 @@ use serde_json::Value;
 use std::sync::Arc;
 use weft_model::{ClassUid, Reject};
 
+use crate::LakeError;
+
 /// Table of the records that did not become events.
 pub const REJECTS: &str = "rejects";
 
@@ -68,4 +70,21 @@ pub(crate) fn reject_rows(rejects: &[Reject], received: i64) -> Result<RecordBat
         ("context", text(&|reject| serde_json::to_string(&reject.context).unwrap_or_default())),
         ("raw", Arc::new(rejects.iter().map(|reject| Some(reject.raw.as_ref())).collect::<BinaryArray>())),
     ])
+}
+
+/// Events of one class as Parquet, one file for each of their days: what a commit writes, for
+/// exports and for measuring. Sorted by time, ZSTD, with page index and Bloom filters.
+///
+/// # Errors
+/// The batches do not fit one table, or Parquet refuses them.
+pub fn to_parquet(class: ClassUid, batches: &[RecordBatch]) -> Result<Vec<Vec<u8>>, LakeError> {
+    let fault = |message: String| LakeError::Encode { table: table_name(class), message };
+    let rows = batches.iter().map(crate::tail::with_day).collect::<Result<Vec<_>, _>>().map_err(|conflict| fault(conflict.to_string()))?;
+    let Some(first) = rows.first() else { return Ok(Vec::new()) };
+    let mut table = first.schema();
+    for batch in &rows {
+        table = schema::widen(&table, batch.schema_ref()).map_err(|conflict| fault(conflict.to_string()))?.unwrap_or(table);
+    }
+    let files = writer::encode(&rows, &table).map_err(|error| fault(error.to_string()))?;
+    Ok(files.into_iter().map(|file| file.bytes).collect())
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Int64Array};
-use arrow::compute::{SortOptions, concat_batches, sort_to_indices, take_record_batch};
+use arrow::array::AsArray;
+use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{Date32Type, Int64Type, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
@@ -21,6 +21,10 @@ use super::schema::{self, DAY, TIME};
 const ROW_GROUP_ROWS: usize = 131_072;
 /// Bytes of a row group, encoded.
 const ROW_GROUP_BYTES: usize = 128 << 20;
+/// Rows that are gathered and written at a time.
+const PORTION_ROWS: usize = 8192;
+/// Rows that stand in order, on average, for them to be written where they stand.
+const RUN_ROWS_MIN: usize = 256;
 /// One false answer in a hundred: a tenth of the bits that one in ten thousand would take.
 const BLOOM_FPP: f64 = 0.01;
 
@@ -34,46 +38,55 @@ pub(crate) struct Encoded {
 
 /// Encodes batches of one table (with the partition column) as one file a day.
 pub(crate) fn encode(batches: &[RecordBatch], table: &SchemaRef) -> Result<Vec<Encoded>, ParquetError> {
-    let adapted = batches.iter().map(|batch| schema::adapt(batch, table)).collect::<Result<Vec<_>, _>>()?;
-    let rows = sorted(concat_batches(table, &adapted)?)?;
-    drop(adapted);
-    days(&rows).into_iter().map(|(day, from, count)| encode_day(&rows.slice(from, count), day, table)).collect()
+    let batches = batches.iter().map(|batch| schema::adapt(batch, table)).collect::<Result<Vec<_>, _>>()?;
+    by_time(&batches).chunk_by(|a, b| a.day == b.day).map(|rows| encode_day(&batches, rows, table)).collect()
 }
 
-fn sorted(rows: RecordBatch) -> Result<RecordBatch, ParquetError> {
-    let Some(time) = rows.column_by_name(TIME).and_then(|column| column.as_primitive_opt::<Int64Type>()) else { return Ok(rows) };
-    if is_sorted(time) {
-        return Ok(rows);
+/// A row of one of several batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    day: i32,
+    time: i64,
+    batch: usize,
+    row: usize,
+}
+
+/// All rows by time; those without one are first, equal ones keep their order.
+fn by_time(batches: &[RecordBatch]) -> Vec<Place> {
+    let mut places = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
+    for (batch, rows) in batches.iter().enumerate() {
+        let days = rows.column_by_name(DAY).and_then(|column| column.as_primitive_opt::<Date32Type>());
+        let times = rows.column_by_name(TIME).and_then(|column| column.as_primitive_opt::<Int64Type>());
+        let Some((days, times)) = days.zip(times) else { continue };
+        let rows = days.iter().zip(times).enumerate();
+        places.extend(rows.map(|(row, (day, time))| Place { day: day.unwrap_or(0), time: time.unwrap_or(i64::MIN), batch, row }));
     }
-    let order = sort_to_indices(time, Some(SortOptions { descending: false, nulls_first: true }), None)?;
-    Ok(take_record_batch(&rows, &order)?)
+    places.sort_unstable();
+    places
 }
 
-fn is_sorted(time: &Int64Array) -> bool {
-    time.null_count() == 0 && time.values().is_sorted()
-}
-
-/// Runs of equal days: rows are sorted by time, so each day is one run.
-fn days(rows: &RecordBatch) -> Vec<(i32, usize, usize)> {
-    let Some(days) = rows.column_by_name(DAY).and_then(|column| column.as_primitive_opt::<Date32Type>()) else { return Vec::new() };
-    let mut runs = Vec::new();
-    let mut from = 0;
-    for run in days.values().chunk_by(|a, b| a == b) {
-        runs.push((run.first().copied().unwrap_or(0), from, run.len()));
-        from += run.len();
-    }
-    runs
-}
-
-fn encode_day(rows: &RecordBatch, day: i32, table: &SchemaRef) -> Result<Encoded, ParquetError> {
+/// Rows that are not in order are gathered in portions: small enough that their memory is used again and again.
+fn encode_day(batches: &[RecordBatch], rows: &[Place], table: &SchemaRef) -> Result<Encoded, ParquetError> {
     let file = schema::file_schema(table);
     let columns: Vec<usize> = table.fields().iter().enumerate().filter(|(_, field)| field.name() != DAY).map(|(place, _)| place).collect();
-    let rows = rows.project(&columns)?;
-    let mut writer = ArrowWriter::try_new(Vec::with_capacity(1 << 20), Arc::clone(&file), Some(properties(&file, rows.num_rows())?))?;
-    writer.write(&rows)?;
+    let batches = batches.iter().map(|batch| batch.project(&columns)).collect::<Result<Vec<_>, _>>()?;
+    let mut writer = ArrowWriter::try_new(Vec::with_capacity(1 << 20), Arc::clone(&file), Some(properties(&file, rows.len())?))?;
+    let together = |a: &Place, b: &Place| a.batch == b.batch && a.row + 1 == b.row;
+    if rows.chunk_by(together).count() * RUN_ROWS_MIN <= rows.len() {
+        // They stand in order already, as records mostly arrive: nothing is copied.
+        for run in rows.chunk_by(together) {
+            let Some((first, batch)) = run.first().and_then(|first| Some((first, batches.get(first.batch)?))) else { continue };
+            writer.write(&batch.slice(first.row, run.len()))?;
+        }
+    } else {
+        for portion in rows.chunks(PORTION_ROWS) {
+            let places: Vec<(usize, usize)> = portion.iter().map(|place| (place.batch, place.row)).collect();
+            writer.write(&interleave_record_batch(&batches.iter().collect::<Vec<_>>(), &places)?)?;
+        }
+    }
     let metadata = writer.finish()?;
     let bytes = std::mem::take(writer.inner_mut());
-    Ok(Encoded { day, rows: rows.num_rows() as u64, stats: stats(&metadata, rows.num_rows()), bytes })
+    Ok(Encoded { day: rows.first().map_or(0, |row| row.day), rows: rows.len() as u64, stats: stats(&metadata, rows.len()), bytes })
 }
 
 fn properties(file: &SchemaRef, rows: usize) -> Result<WriterProperties, ParquetError> {
@@ -109,6 +122,8 @@ fn column_properties(builder: WriterPropertiesBuilder, column: &ColumnDescriptor
             .set_column_statistics_enabled(path, EnabledStatistics::Page),
         ["metadata", "uid"] | ["id"] => bloom(builder.set_column_dictionary_enabled(path.clone(), false), path, ndv),
         parts if column.physical_type() == Type::BYTE_ARRAY && is_searched(parts) => bloom(builder, path, ndv),
+        // Smallest and largest of texts that nobody looks up by value say nothing and cost a comparison a row.
+        _ if column.physical_type() == Type::BYTE_ARRAY => builder.set_column_statistics_enabled(path, EnabledStatistics::None),
         _ => builder,
     }
 }

@@ -178,6 +178,8 @@ pub struct Bench {
 pub enum BenchName {
     /// JSON to OCSF in Arrow, one thread.
     Map,
+    /// JSON to OCSF to Parquet as the lake writes it, one thread.
+    Parquet,
     /// NDJSON over HTTP, acknowledged when durable, mapped and written.
     Http,
     /// From the arrival of an event until SQL finds it.

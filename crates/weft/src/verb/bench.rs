@@ -1,11 +1,13 @@
 //! `weft bench`: the mesh measured on this machine, with records of the demonstration or given ones.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow::record_batch::RecordBatch;
 use tokio_util::sync::CancellationToken;
 use weft_ingest::{Mapper, Registry};
-use weft_model::{Mapping as _, RawBatch, StreamId};
+use weft_model::{ClassUid, Mapping as _, RawBatch, StreamId};
 
 use super::{input, offline};
 use crate::cli::{self, BenchName, Fault, Outcome, Output, Rows};
@@ -39,6 +41,7 @@ pub(super) async fn run(home: &Home, bench: &cli::Bench, out: &mut Output) -> Re
     let batches = batches(&registry, &bench.input)?;
     let figures = match bench.name {
         BenchName::Map => tokio::task::spawn_blocking(move || map(registry, &batches)).await.map_err(Fault::failed)?,
+        BenchName::Parquet => tokio::task::spawn_blocking(move || parquet(registry, &batches)).await.map_err(Fault::failed)??,
         BenchName::Http => over_http(home, &files, &batches).await?,
         BenchName::Searchable => searchable(home, &files, &batches).await?,
     };
@@ -51,7 +54,7 @@ pub(super) async fn run(home: &Home, bench: &cli::Bench, out: &mut Output) -> Re
 type Figures = Vec<(&'static str, f64, &'static str)>;
 
 /// Given records, or JSON records of the demonstration.
-fn batches(registry: &Registry, given: &[String]) -> Result<Vec<RawBatch>, Fault> {
+fn batches(registry: &Arc<Registry>, given: &[String]) -> Result<Vec<RawBatch>, Fault> {
     let mut batches = Vec::new();
     if let Some((stream, paths)) = given.split_first() {
         let (stream, framing) = input::stream(registry, stream)?;
@@ -93,6 +96,34 @@ fn map(registry: Arc<Registry>, batches: &[RawBatch]) -> Figures {
         ("mean record", bytes / records, "bytes"),
         ("mapped", events as f64 / records * 100.0, "%"),
     ]
+}
+
+/// As a commit does it: the rows of each class together, one file for each of their days.
+fn parquet(registry: Arc<Registry>, batches: &[RawBatch]) -> Result<Figures, Fault> {
+    let mapper = Mapper::new(registry);
+    let (records, bytes) = size(batches);
+    let (begun, mut rounds, mut mapping, mut written) = (Instant::now(), 0.0, 0.0, 0);
+    while begun.elapsed() < Duration::from_secs(SECONDS) {
+        let mut classes: BTreeMap<ClassUid, Vec<RecordBatch>> = BTreeMap::new();
+        let started = Instant::now();
+        for events in batches.iter().flat_map(|batch| mapper.map(batch).batches) {
+            classes.entry(events.class).or_default().push(events.rows);
+        }
+        mapping += started.elapsed().as_secs_f64();
+        for (class, rows) in &classes {
+            let files = weft_lake::to_parquet(*class, rows).map_err(Fault::failed)?;
+            written += files.iter().map(Vec::len).sum::<usize>();
+        }
+        rounds += 1.0;
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    Ok(vec![
+        ("records per second and core", records * rounds / seconds, "1/s"),
+        ("megabytes per second and core", bytes * rounds / seconds / 1e6, "MB/s"),
+        ("of the time, mapping", mapping / seconds * 100.0, "%"),
+        ("mean record", bytes / records, "bytes"),
+        ("mean record on disk", written as f64 / (records * rounds), "bytes"),
+    ])
 }
 
 /// A mesh of its own below the home, for as long as the benchmark runs.

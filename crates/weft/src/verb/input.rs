@@ -28,7 +28,7 @@ impl ReadCount {
 }
 
 /// The stream of this name with its framing.
-pub(super) fn stream(registry: &Registry, name: &str) -> Result<(StreamId, Framing), Fault> {
+pub(super) fn stream(registry: &Arc<Registry>, name: &str) -> Result<(StreamId, Framing), Fault> {
     let stream = StreamId::from(name);
     let framing = Framing::of(registry, &stream).ok_or_else(|| Fault::misuse(unknown_stream(name, &registry.streams().cloned().collect())))?;
     Ok((stream, framing))

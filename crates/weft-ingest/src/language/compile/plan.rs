@@ -6,13 +6,14 @@ use std::sync::Arc;
 use weft_model::ocsf::{Attribute, Class, Schema, Type, schema};
 
 use super::super::draft::{Draft, Value, Within, kind, required_ids};
-use super::super::link::{Linker, Names, regex};
+use super::super::link::{Linker, Names};
 use super::super::rules::{Bits, rules};
 use super::super::{Fault, Faults, Trie};
 use super::{EventDraft, Unit, absent, names};
 use crate::map::code::Code;
 use crate::map::columns::{Kind, Layout};
 use crate::map::dispatch;
+use crate::map::pattern::Pattern;
 use crate::map::program::{Assign, Capture, ClassNames, Classes, Completion, Convert, EachPlan, ListPlan, ObjectPlan, Plan, Program};
 
 /// Completes the program of one stream.
@@ -76,16 +77,16 @@ impl Compiler<'_, '_, '_> {
 
     fn capture(&mut self, on: &Value, text: &str, at: usize) -> Option<(Capture, Vec<String>)> {
         let on = self.link(on, &[], false)?;
-        let regex = match regex(text) {
-            Ok(regex) => regex,
+        let pattern = match Pattern::new(text) {
+            Ok(pattern) => pattern,
             Err(message) => {
                 self.faults.add(at, message);
                 return None;
             }
         };
-        let named: Vec<(usize, String)> = regex.capture_names().enumerate().filter_map(|(place, name)| Some((place, name?.to_owned()))).collect();
+        let named: Vec<(usize, String)> = pattern.names().map(|(place, name)| (place, name.to_owned())).collect();
         let groups = named.iter().map(|(place, _)| *place).collect();
-        Some((Capture { on, regex, groups }, named.into_iter().map(|(_, name)| name).collect()))
+        Some((Capture { on, pattern, groups }, named.into_iter().map(|(_, name)| name).collect()))
     }
 
     fn link(&mut self, value: &Value, captures: &[String], item: bool) -> Option<Code> {
@@ -122,6 +123,7 @@ impl Compiler<'_, '_, '_> {
                     .attribute
                     .observable
                     .map(|id| (format!("{within}{path}{}", if target.attribute.is_array { "[]" } else { "" }).into(), i64::from(id))),
+                carries: code.carries(),
                 informs: !matches!(code, Code::Text(_) | Code::Int(_) | Code::Float(_) | Code::Bool(_)),
                 code,
             });
