@@ -15,7 +15,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
     }
     let program = binary("release");
     if !program.exists() {
-        say("the first build compiles about 600 libraries: up to 25 minutes on two cores; the next one takes seconds");
+        say("the first build compiles about 600 libraries: about half an hour on two cores; the next one takes seconds");
     }
     step("weft: build", || command(root, &cargo(), &["build", "--release", "--locked", "--package", "weft"]))?;
     let given = |flag: &str| arguments.contains(&flag);

@@ -9,6 +9,7 @@
     reason = "a test may fail loudly"
 )]
 
+mod claims;
 mod files;
 mod recall;
 mod scenarios;

@@ -98,6 +98,45 @@ fn shown(event: &Value) -> String {
 }
 
 fn map(registry: &std::sync::Arc<Registry>, raw: &Block) -> (Vec<Value>, Vec<String>) {
+    let (mut events, mut rejects) = (Vec::new(), Vec::new());
+    let mapper = Mapper::new(std::sync::Arc::clone(registry));
+    let raw = records(registry, raw);
+    // One record a batch: events then come in the order of the records.
+    for (context, record) in raw.records {
+        let mapped = mapper.map(&batch(&raw.stream, context, vec![record]));
+        events.extend(mapped.batches.iter().flat_map(weft_model::EventBatch::to_json));
+        rejects.extend(mapped.rejects.iter().map(|reject| format!("{}: {}", reject.cause.name(), reject.message)));
+    }
+    (events, rejects)
+}
+
+/// The records of one raw block.
+#[derive(Debug, Clone)]
+pub struct Raw {
+    /// File and line.
+    pub place: String,
+    /// Stream that it names.
+    pub stream: String,
+    /// Each with what surrounds it.
+    pub records: Vec<(Context, Bytes)>,
+}
+
+/// All raw records of the scenarios in a folder.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn raw_records(registry: &std::sync::Arc<Registry>, folder: &Path) -> std::io::Result<Vec<Raw>> {
+    let mut all = Vec::new();
+    for file in crate::entries(folder).into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        for block in blocks(&std::fs::read_to_string(&file)?).iter().filter(|block| block.kind == "raw") {
+            let raw = records(registry, block);
+            all.push(Raw { place: format!("{}:{}", file.display(), raw.place), ..raw });
+        }
+    }
+    Ok(all)
+}
+
+fn records(registry: &std::sync::Arc<Registry>, raw: &Block) -> Raw {
     let stream = raw.attribute("stream").unwrap_or("auto");
     let framing = Framing::of(registry, &StreamId::from(stream)).unwrap_or_default();
     let file = raw.attribute("file").map(Into::into);
@@ -108,25 +147,16 @@ fn map(registry: &std::sync::Arc<Registry>, raw: &Block) -> (Vec<Value>, Vec<Str
         context.header = Some(header.into());
         text = rest;
     }
-    let (mut events, mut rejects) = (Vec::new(), Vec::new());
-    let mapper = Mapper::new(std::sync::Arc::clone(registry));
-    let mut take_all = |context: Context, records: Vec<Bytes>| {
-        // One record a batch: events then come in the order of the records.
-        for record in records {
-            let mapped = mapper.map(&batch(stream, context.clone(), vec![record]));
-            events.extend(mapped.batches.iter().flat_map(weft_model::EventBatch::to_json));
-            rejects.extend(mapped.rejects.iter().map(|reject| format!("{}: {}", reject.cause.name(), reject.message)));
-        }
-    };
+    let mut records = Vec::new();
     let mut splitter = Splitter::new(framing, context.clone());
     let mut take = |piece: Piece| match piece {
         Piece::Context(changed) => context = (*changed).clone(),
-        Piece::Record { bytes, .. } => take_all(context.clone(), vec![bytes]),
-        Piece::Fault { message, .. } => take_all(context.clone(), vec![Bytes::from(message)]),
+        Piece::Record { bytes, .. } => records.push((context.clone(), bytes)),
+        Piece::Fault { message, .. } => records.push((context.clone(), Bytes::from(message))),
     };
     splitter.push(text.as_bytes(), &mut take);
     splitter.finish(&mut take);
-    (events, rejects)
+    Raw { place: (raw.lines.0 + 1).to_string(), stream: stream.to_owned(), records }
 }
 
 fn blocks(text: &str) -> Vec<Block> {

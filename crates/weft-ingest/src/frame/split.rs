@@ -26,6 +26,7 @@ pub struct Splitter {
     header: Vec<String>,
     seen_line: bool,
     envelope: Envelope,
+    record_max: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +54,24 @@ impl Splitter {
     /// For one source.
     pub fn new(framing: Framing, context: Context) -> Self {
         let envelope = if framing.records.is_empty() { Envelope::No } else { Envelope::Unknown };
-        Self { framing, context, kind: None, buffer: BytesMut::new(), offset: 0, skipped: 0, header: Vec::new(), seen_line: false, envelope }
+        Self {
+            framing,
+            context,
+            kind: None,
+            buffer: BytesMut::new(),
+            offset: 0,
+            skipped: 0,
+            header: Vec::new(),
+            seen_line: false,
+            envelope,
+            record_max: RECORD_BYTES_MAX,
+        }
+    }
+
+    /// Records of at most `bytes`.
+    #[must_use]
+    pub fn with_record_max(self, bytes: usize) -> Self {
+        Self { record_max: bytes.min(RECORD_BYTES_MAX), ..self }
     }
 
     /// Takes the next bytes of the source.
@@ -88,7 +106,9 @@ impl Splitter {
         let json = Format::Json;
         let reads_json = self.framing.formats.is_empty() || self.framing.formats.iter().any(|format| format.reads_json()) || self.framing.allows(json);
         match head.chars().next() {
-            Some('{' | '[') if reads_json && !head.starts_with("[20") => Kind::Json,
+            Some('{') if reads_json => Kind::Json,
+            // `[error] …` and `[2026-…` begin lines of text.
+            Some('[') if reads_json && head.trim_start_matches(['[', ' ', '\r', '\n', '\t']).starts_with(['{', ']']) => Kind::Json,
             Some('#') if self.framing.allows(Format::Zeek) && (head.starts_with("#separator") || head.starts_with("#fields")) => Kind::Zeek,
             Some('<')
                 if (self.framing.allows(Format::Evtx) || self.framing.allows(Format::Xml)) && (head.starts_with("<Event") || head.starts_with("<?xml")) =>
@@ -127,8 +147,8 @@ impl Splitter {
         if trimmed.is_empty() {
             return;
         }
-        if trimmed.len() > RECORD_BYTES_MAX {
-            let message = format!("the record has {} bytes; the limit is {RECORD_BYTES_MAX}, the first {KEPT_BYTES} are kept", trimmed.len());
+        if trimmed.len() > self.record_max {
+            let message = format!("the record has {} bytes; the limit is {}, the first {KEPT_BYTES} are kept", trimmed.len(), self.record_max);
             take(Piece::Fault { at, cause: RejectCause::TooLarge, message, raw: Bytes::copy_from_slice(trimmed.get(..KEPT_BYTES).unwrap_or_default()) });
             return;
         }
@@ -152,7 +172,7 @@ impl Splitter {
             }
             self.line(at, 1, take);
         }
-        if self.buffer.len() > RECORD_BYTES_MAX || self.skipped > 0 {
+        if self.buffer.len() > self.record_max || self.skipped > 0 {
             self.skip(take);
         } else if end {
             self.line(self.buffer.len(), 0, take);
@@ -176,7 +196,7 @@ impl Splitter {
         }
         let bytes = std::mem::take(&mut self.skipped);
         let raw = Bytes::from(self.header.pop().unwrap_or_default());
-        let message = format!("the record has {bytes} bytes; the limit is {RECORD_BYTES_MAX}, the first {} are kept", raw.len());
+        let message = format!("the record has {bytes} bytes; the limit is {}, the first {} are kept", self.record_max, raw.len());
         take(Piece::Fault { at: self.offset.saturating_sub(bytes), cause: RejectCause::TooLarge, message, raw });
     }
 
@@ -220,7 +240,7 @@ impl Splitter {
         while let Some(at) = next(&self.buffer) {
             self.emit(at, 0, take);
         }
-        if end || self.buffer.len() > RECORD_BYTES_MAX {
+        if end || self.buffer.len() > self.record_max {
             self.emit(self.buffer.len(), 0, take);
         }
     }
@@ -257,7 +277,7 @@ impl Splitter {
                 },
                 (b'{', envelope) => match object(&self.buffer, !matches!(envelope, Envelope::Inside(_)), end) {
                     Some(length) => self.emit(length, 0, take),
-                    None if self.buffer.len() > RECORD_BYTES_MAX => {
+                    None if self.buffer.len() > self.record_max => {
                         self.emit_line(true, take);
                     }
                     None => return,
@@ -283,7 +303,7 @@ impl Splitter {
     fn emit_line(&mut self, end: bool, take: &mut dyn FnMut(Piece)) -> bool {
         match memchr::memchr(b'\n', &self.buffer) {
             Some(at) => self.emit(at, 1, take),
-            None if end || self.buffer.len() > RECORD_BYTES_MAX => self.emit(self.buffer.len(), 0, take),
+            None if end || self.buffer.len() > self.record_max => self.emit(self.buffer.len(), 0, take),
             None => return false,
         }
         true

@@ -1,4 +1,5 @@
-//! `POST /ingest/ndjson?stream=…` and `POST /ingest/{connector}/{record}`: one record a line.
+//! `POST /ingest/ndjson?stream=…` and `POST /ingest/{connector}/{record}`: one record a line, or any
+//! form that files may have: JSON documents with the records in an array, columns under a header.
 //!
 //! The body is read as a stream, so its size does not matter to memory. The answer comes when
 //! every record is on disk. The same body sent again (after a lost answer) doubles nothing;
@@ -16,9 +17,10 @@ use bytes::Bytes;
 use futures::StreamExt;
 use serde_json::json;
 use tokio::sync::Semaphore;
+use weft_ingest::Registry;
+use weft_ingest::frame::{Framing, Piece, Splitter};
 use weft_model::{Context, Position, RejectCause, StreamId};
 
-use super::frame::{Framed, Lines};
 use super::inflate::{Inflate, InflateError};
 use super::records::{Batcher, Salt};
 use super::token::{Shown, Tokens};
@@ -34,13 +36,15 @@ pub struct Http {
     pub tokens: Arc<Tokens>,
     /// Places for bodies.
     pub places: Arc<Semaphore>,
+    /// How the bodies of a stream are cut.
+    pub registry: Arc<Registry>,
 }
 
 impl Http {
     /// Doors with the limits of `ingress`.
-    pub fn new(ingress: Ingress, tokens: Tokens) -> Self {
+    pub fn new(ingress: Ingress, tokens: Tokens, registry: Arc<Registry>) -> Self {
         let places = Arc::new(Semaphore::new(ingress.limits.bodies_max));
-        Self { ingress, tokens: Arc::new(tokens), places }
+        Self { ingress, tokens: Arc::new(tokens), places, registry }
     }
 }
 
@@ -83,9 +87,11 @@ async fn take(http: &Http, stream: &str, params: Params, headers: HeaderMap, bod
     let key = headers.get("idempotency-key").map(|key| Bytes::copy_from_slice(key.as_bytes())).unwrap_or_default();
     let context = Context { file: params.file.map(Into::into), ..Context::default() };
     let limits = &http.ingress.limits;
+    let framing = Framing::of(&http.registry, &stream).unwrap_or_default();
+    let splitter = Splitter::new(framing, context.clone()).with_record_max(limits.record_bytes_max);
     let batcher = Batcher::new(format!("http/{stream}").as_str().into(), stream, context, Salt::content(key), now(), limits.record_bytes_max);
     let inflate = Inflate::new(encoding(&headers)?, limits.unpack_ratio_max).map_err(Fault::Inflate)?;
-    let mut reader = Reader { http, batcher, lines: Lines::new(limits.record_bytes_max), framed: Vec::new(), stored: Vec::new(), records: 0, rejected: 0 };
+    let mut reader = Reader { http, batcher, splitter, pieces: Vec::new(), stored: Vec::new(), records: 0, rejected: 0 };
     let outcome = reader.read(inflate, body).await;
     let (stored, taken) = (std::mem::take(&mut reader.stored), Taken { records: reader.records, rejected: reader.rejected });
     let safe = all_stored(stored).await;
@@ -100,8 +106,8 @@ fn encoding(headers: &HeaderMap) -> Result<Option<&str>, Fault> {
 struct Reader<'a> {
     http: &'a Http,
     batcher: Batcher,
-    lines: Lines,
-    framed: Vec<Framed>,
+    splitter: Splitter,
+    pieces: Vec<Piece>,
     stored: Vec<Stored>,
     records: u64,
     rejected: u64,
@@ -113,8 +119,8 @@ impl Reader<'_> {
         let mut chunks = body.into_data_stream();
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|fault| Fault::Broken(fault.to_string()))?;
-            let (lines, framed) = (&mut self.lines, &mut self.framed);
-            let fed = inflate.push(chunk, |piece| lines.push(piece, framed));
+            let (splitter, pieces) = (&mut self.splitter, &mut self.pieces);
+            let fed = inflate.push(chunk, |bytes| splitter.push(&bytes, &mut |piece| pieces.push(piece)));
             self.gather(false).await?;
             if let Err(fault) = fed {
                 self.gather(true).await?;
@@ -126,7 +132,7 @@ impl Reader<'_> {
             }
         }
         match inflate.finish() {
-            Ok(rest) => rest.into_iter().for_each(|piece| self.lines.push(piece, &mut self.framed)),
+            Ok(rest) => rest.into_iter().for_each(|bytes| self.splitter.push(&bytes, &mut |piece| self.pieces.push(piece))),
             // The end is missing: the neighbours before it stay, the torn line is quarantined.
             Err(fault) => {
                 self.torn(&fault);
@@ -134,35 +140,45 @@ impl Reader<'_> {
                 return Err(Fault::Inflate(fault));
             }
         }
-        self.lines.finish(&mut self.framed);
+        self.splitter.finish(&mut |piece| self.pieces.push(piece));
         self.gather(true).await
     }
 
     fn torn(&mut self, fault: &InflateError) {
         let mut last = Vec::new();
-        self.lines.finish(&mut last);
-        for framed in last {
-            let (Framed::Record(kept) | Framed::TooLarge { kept, .. }) = framed;
+        self.splitter.finish(&mut |piece| last.push(piece));
+        for piece in last {
+            let (Piece::Record { bytes: kept, .. } | Piece::Fault { raw: kept, .. }) = piece else { continue };
             self.rejected += 1;
             self.batcher.refuse(RejectCause::Container, fault.to_string(), kept);
         }
     }
 
     async fn gather(&mut self, all: bool) -> Result<(), Fault> {
-        for framed in self.framed.drain(..) {
-            match &framed {
-                Framed::Record(_) => self.records += 1,
-                Framed::TooLarge { .. } => self.rejected += 1,
+        for piece in std::mem::take(&mut self.pieces) {
+            match piece {
+                Piece::Record { bytes, .. } => {
+                    self.records += 1;
+                    self.batcher.record(bytes);
+                }
+                Piece::Fault { cause, message, raw, .. } => {
+                    self.rejected += 1;
+                    self.batcher.refuse(cause, message, raw);
+                }
+                Piece::Context(context) => {
+                    self.push().await?;
+                    self.batcher.surround((*context).clone());
+                }
             }
-            self.batcher.add(framed);
             if self.batcher.is_full() {
-                self.http.ingress.push_all(self.batcher.take(&Position::default()), &mut self.stored).await.map_err(Fault::Refused)?;
+                self.push().await?;
             }
         }
-        if all {
-            self.http.ingress.push_all(self.batcher.take(&Position::default()), &mut self.stored).await.map_err(Fault::Refused)?;
-        }
-        Ok(())
+        if all { self.push().await } else { Ok(()) }
+    }
+
+    async fn push(&mut self) -> Result<(), Fault> {
+        self.http.ingress.push_all(self.batcher.take(&Position::default()), &mut self.stored).await.map_err(Fault::Refused)
     }
 }
 

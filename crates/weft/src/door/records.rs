@@ -106,6 +106,11 @@ impl Batcher {
         self.refused.push((cause, message, RawRecord { id, bytes: kept }));
     }
 
+    /// What surrounds the records from now on; take what was gathered before.
+    pub fn surround(&mut self, context: Context) {
+        self.context = context;
+    }
+
     /// The arrival of what comes from now on; batches carry one time each.
     pub fn received(&mut self, at: Timestamp) {
         self.received = at;

@@ -143,7 +143,7 @@ async fn temporary(home: &Home, files: &content::Files) -> Result<(Stand, Home),
 async fn over_http(home: &Home, files: &content::Files, batches: &[RawBatch]) -> Result<Figures, Fault> {
     let (stand, temporary) = temporary(home, files).await?;
     let ingress = Ingress { queue: stand.queue.clone(), limits: Limits::default(), streams: Arc::new(stand.registry.streams().cloned().collect()) };
-    let app = http::routes(http::Http::new(ingress, Tokens(vec![Token::new("bench", TOKEN, false, None)])));
+    let app = http::routes(http::Http::new(ingress, Tokens(vec![Token::new("bench", TOKEN, false, None)]), Arc::clone(&stand.registry)));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let stop = CancellationToken::new();

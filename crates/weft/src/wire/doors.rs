@@ -40,7 +40,8 @@ impl Doors {
     pub(super) fn http(&self, config: &Config, own: &str) -> Router {
         let configured = config.tokens.iter().map(|token| Token::new(&token.name, &token.secret, token.acknowledge, token.stream.clone()));
         let tokens = Tokens(configured.chain([Token::new("local", own, false, None)]).collect());
-        http::routes(http::Http::new(self.ingress.clone(), tokens.clone())).merge(hec::routes(hec::Hec::new(self.ingress.clone(), tokens)))
+        http::routes(http::Http::new(self.ingress.clone(), tokens.clone(), Arc::clone(&self.registry)))
+            .merge(hec::routes(hec::Hec::new(self.ingress.clone(), tokens)))
     }
 
     /// Syslog as configured.

@@ -14,7 +14,11 @@ fn door(bounds: Bounds) -> (Router, Queue) {
     let limits = Limits { record_bytes_max: 64, room_wait: Duration::from_millis(1), ..Limits::default() };
     let streams = Arc::new(BTreeSet::from([StreamId::from("okta/system_log")]));
     let ingress = Ingress { queue: queue.clone(), limits, streams };
-    (routes(Http::new(ingress, Tokens(vec![Token::new("t", "s", false, None)]))), queue)
+    (routes(Http::new(ingress, Tokens(vec![Token::new("t", "s", false, None)]), registry())), queue)
+}
+
+fn registry() -> Arc<Registry> {
+    weft_testkit::registry().0
 }
 
 async fn send(router: &Router, uri: &str, body: impl Into<Body>) -> (StatusCode, String) {
@@ -46,6 +50,21 @@ async fn answers_when_stored_and_keeps_the_neighbours_of_a_long_record() {
     let batches = log.await.unwrap();
     assert_eq!(batches.iter().map(|b| b.records.len()).sum::<usize>(), 3);
     assert_eq!(batches.iter().filter_map(crate::door::records::refused).count(), 1);
+}
+
+#[tokio::test]
+async fn a_document_gives_its_records_and_a_header_its_columns() {
+    let (router, queue) = door(Bounds::default());
+    let log = writer(queue.clone());
+    let (_, answer) = send(&router, "/ingest/okta/system_log", "{\"cursor\":\"x\",\n \"events\": [\n  {\"a\":1},\n  {\"a\":2}\n ]}").await;
+    assert_eq!(answer, r#"{"accepted":2,"rejected":0}"#);
+    let (_, answer) = send(&router, "/ingest/ndjson", "date,user,action,result\n2026-03-02,ada,login,ok\n2026-03-02,bob,login,ok\n").await;
+    assert_eq!(answer, r#"{"accepted":2,"rejected":0}"#);
+    queue.close();
+    let batches = log.await.unwrap();
+    let records: Vec<&[u8]> = batches.iter().flat_map(|batch| &batch.records).map(|record| &*record.bytes).collect();
+    assert_eq!(records, [&b"{\"a\":1}"[..], b"{\"a\":2}", b"2026-03-02,ada,login,ok", b"2026-03-02,bob,login,ok"]);
+    assert_eq!(batches.last().unwrap().context.header.as_deref(), Some("date,user,action,result"));
 }
 
 #[tokio::test]
