@@ -1,9 +1,10 @@
-//! Chores of the project: `cargo xtask up | test | ocsf SCHEMA.json`.
+//! Chores of the project: `cargo xtask up | test | fuzz | console | ocsf SCHEMA.json`.
 //!
 //! What it deliberately does not know: the insides of any crate. It runs programs, and its own
 //! tests read the source tree (`tidy`).
 
 mod console;
+mod fuzz;
 mod independent;
 mod ocsf;
 mod run;
@@ -15,7 +16,7 @@ mod up;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask up [ARGUMENTS OF weft up] | test | console | ocsf SCHEMA.json";
+const USAGE: &str = "usage: cargo xtask up [ARGUMENTS OF weft up] | test | fuzz [TARGET] [SECONDS] | console | ocsf SCHEMA.json";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["up", rest @ ..] => up::run(&root, rest),
         ["test"] => suite::run(&root),
+        ["fuzz", rest @ ..] => fuzz::run(&root, rest),
         ["console"] => console::build(&root).map(|_| ()),
         ["ocsf", schema] => ocsf::run(&root, Path::new(schema)).map(|done| run::say(&done)),
         _ => Err(USAGE.to_owned()),

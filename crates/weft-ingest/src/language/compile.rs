@@ -128,6 +128,7 @@ fn empty_program(connector: &ConnectorFile, stream: &StreamFile) -> Program {
     };
     Program {
         stream: StreamId::from(name.as_str()),
+        maker: (connector.vendor.clone(), connector.product.clone()),
         generic: connector.domain == super::file::Domain::Generic,
         formats: match &stream.format {
             OneOrMany::One(format) => vec![*format],

@@ -121,6 +121,8 @@ fn common(layout: &Layout) -> Common {
         extra: leaf("extra"),
         uid: leaf("metadata.uid"),
         version: leaf("metadata.version"),
+        product: leaf("metadata.product.name"),
+        vendor: leaf("metadata.product.vendor_name"),
         profiles: leaf("metadata.profiles"),
         processed_time: leaf("metadata.processed_time"),
         observables: leaf("observables"),

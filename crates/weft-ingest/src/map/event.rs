@@ -39,14 +39,14 @@ pub fn map<'a>(program: &'a Program, classes: &'a Classes, scope: &Scope<'a>, ma
         }
         let Some(captures) = captures(plan, &scope) else { continue };
         let scope = Scope { captures, ..scope };
-        if let Some(row) = apply(plan, classes, &scope, marks) {
+        if let Some(row) = apply(program, plan, classes, &scope, marks) {
             return Some(row);
         }
         let fallback = plan.fallback.and_then(|place| program.plans.get(place))?;
-        return apply(fallback, classes, &scope, marks);
+        return apply(program, fallback, classes, &scope, marks);
     }
     let last = program.plans.last()?;
-    apply(last, classes, &Scope { absent: &last.absent, ..*scope }, marks)
+    apply(program, last, classes, &Scope { absent: &last.absent, ..*scope }, marks)
 }
 
 /// The captures of a plan's `match`; none where it does not match.
@@ -59,7 +59,7 @@ fn captures<'a>(plan: &'a Plan, scope: &Scope<'a>) -> Option<&'a [Option<&'a str
     Some(groups.into_bump_slice())
 }
 
-fn apply<'a>(plan: &'a Plan, classes: &'a Classes, scope: &Scope<'a>, marks: &mut Marks) -> Option<Row<'a>> {
+fn apply<'a>(program: &'a Program, plan: &'a Plan, classes: &'a Classes, scope: &Scope<'a>, marks: &mut Marks) -> Option<Row<'a>> {
     marks.reset(scope.nodes.len());
     let class = classes.list.get(plan.class)?;
     let mut staged = Staged::new(&plan.object, scope.arena);
@@ -67,6 +67,11 @@ fn apply<'a>(plan: &'a Plan, classes: &'a Classes, scope: &Scope<'a>, marks: &mu
         return None;
     }
     identify(&mut staged, plan, class, scope);
+    if staged.get(class.common.product).is_none() && staged.get(class.common.vendor).is_none() {
+        let (vendor, product) = &program.maker;
+        staged.put(class.common.vendor, Cell::Text(vendor));
+        staged.put(class.common.product, Cell::Text(product));
+    }
     profiles(&mut staged, plan, class, scope.arena);
     observables(&mut staged, class, scope.arena);
     keep(&mut staged, class, scope, marks);

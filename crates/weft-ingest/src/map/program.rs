@@ -54,6 +54,8 @@ pub struct Common {
     pub extra: Leaf,
     pub uid: Leaf,
     pub version: Leaf,
+    pub product: Leaf,
+    pub vendor: Leaf,
     pub profiles: Leaf,
     pub processed_time: Leaf,
     pub observables: Leaf,
@@ -75,6 +77,8 @@ pub struct ObservableLeaves {
 pub struct Program {
     /// Its name.
     pub stream: StreamId,
+    /// Vendor and product of its connector: what an event is of whose mapping does not say it.
+    pub maker: (String, String),
     /// Whether it claims whatever has its form, so that others are asked first.
     pub generic: bool,
     /// How a record is read; the first that fits it.
