@@ -45,6 +45,7 @@ impl Convert {
         }
         let text = value.text(arena)?;
         let fits = match self {
+            Self::Name(values) => return values.names().iter().find(|name| name.eq_ignore_ascii_case(text)).map(|name| &**name),
             Self::Ip => text.parse::<IpAddr>().is_ok(),
             Self::Mac => return mac(text, arena),
             Self::Email => crate::schema::format::is_email(text),

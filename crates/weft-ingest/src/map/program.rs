@@ -263,6 +263,8 @@ pub enum Convert {
     Time,
     /// An id; its caption goes to the sibling.
     Id(&'static Enum),
+    /// One of some names, in any case.
+    Name(&'static Enum),
     /// A caption; its id goes to the sibling.
     Caption(&'static Enum),
     /// A list of texts, each so.

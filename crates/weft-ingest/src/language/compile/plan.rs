@@ -203,6 +203,9 @@ fn convert(schema: &'static Schema, attribute: &Attribute, draft: &Draft<'_>, pa
     if let Some(values) = own.filter(|values| !values.values().is_empty() && !attribute.is_array) {
         return Convert::Id(values);
     }
+    if let Some(values) = own.filter(|values| !values.names().is_empty() && !attribute.is_array) {
+        return Convert::Name(values);
+    }
     // A caption that is set beside its id is kept as it is given.
     if let Some((_, id)) = draft.sibling(path, attribute).filter(|(sibling, _)| !draft.leaves.contains_key(sibling))
         && let Some(values) = schema_enum(schema, id).filter(|values| !values.values().is_empty() && !attribute.is_array)
