@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow::array::{Array, ArrayRef, AsArray, Date32Array};
+use arrow::array::{ArrayRef, AsArray, Date32Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use arrow::error::ArrowError;
@@ -72,7 +72,7 @@ impl Tail {
 
     /// Makes rows visible; all of them or, when one does not fit its table, none.
     pub(crate) fn publish(&self, seq: Seq, rows: Vec<Rows>) -> Result<(), (String, Conflict)> {
-        let bytes = rows.iter().map(|rows| memory(&rows.rows)).sum();
+        let bytes = rows.iter().map(|rows| rows.rows.get_array_memory_size()).sum();
         let mut state = self.state();
         let mut wider: BTreeMap<String, SchemaRef> = BTreeMap::new();
         for Rows { table, rows } in &rows {
@@ -173,7 +173,7 @@ pub(crate) fn rows_of(mapped: &Mapped, received: Timestamp) -> Result<Vec<Rows>,
 
 /// The rows in the types that a table keeps, with the partition column derived from `time`.
 pub(crate) fn with_day(rows: &RecordBatch) -> Result<RecordBatch, Conflict> {
-    let schema = schema::table_schema(rows.schema_ref());
+    let schema = schema::table_schema_of(rows.schema_ref());
     let time = rows.column_by_name(TIME).map(|time| cast(time, &DataType::Int64)).transpose().map_err(conflict)?;
     let Some(time) = time else {
         return Err(Conflict { column: TIME.to_owned(), old: "required".to_owned(), new: "absent".to_owned() });
@@ -188,8 +188,4 @@ pub(crate) fn with_day(rows: &RecordBatch) -> Result<RecordBatch, Conflict> {
 
 fn conflict(error: ArrowError) -> Conflict {
     Conflict { column: "*".to_owned(), old: "representable".to_owned(), new: error.to_string() }
-}
-
-fn memory(rows: &RecordBatch) -> usize {
-    rows.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())).sum()
 }

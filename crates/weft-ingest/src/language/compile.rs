@@ -65,28 +65,59 @@ pub fn compile(sources: &[ConnectorSource]) -> Compiled {
     let schema = schema();
     let mut compiled = Compiled::default();
     let mut streams: Vec<(usize, StreamFile, Vec<Unit<'_>>)> = Vec::new();
-    for source in sources {
-        let Some(connector) = read_connector(source, &mut compiled.faults) else { continue };
+    for (connector, units, faults) in side_by_side(sources, |source| read_source(source, schema)) {
+        compiled.faults.extend(faults);
+        let Some(connector) = connector else { continue };
         let place = compiled.connectors.len();
-        for stream in &connector.stream {
-            let units = stream_units(source, stream, schema, &mut compiled.faults);
-            streams.push((place, stream.clone(), units));
-        }
+        streams.extend(connector.stream.iter().cloned().zip(units).map(|(stream, units)| (place, stream, units)));
         compiled.connectors.push(connector);
     }
     let drafts = streams.iter().flat_map(|(.., units)| units).flat_map(|unit| unit.events.iter().chain(&unit.fallback));
     compiled.classes = classes::layout(schema, drafts.map(|event| (event.class, &event.draft)));
     compiled.classes.complete(schema);
-    for (place, stream, units) in &streams {
-        let Some(connector) = compiled.connectors.get(*place) else { continue };
-        let program = plan::plan(empty_program(connector, stream), units, &compiled.classes, &mut compiled.faults);
+    let planned = side_by_side(&streams, |(place, stream, units)| {
+        let mut faults = Vec::new();
+        let connector = compiled.connectors.get(*place)?;
+        let program = plan::plan(empty_program(connector, stream), units, &compiled.classes, &mut faults);
+        Some((program, faults))
+    });
+    for (program, faults) in planned.into_iter().flatten() {
         compiled.programs.push(program);
+        compiled.faults.extend(faults);
     }
     compiled.recogniser =
         Recogniser::of(&compiled.programs, &mut |program, offset, message| recognise_fault(sources, program, offset, message, &mut compiled.faults));
     compiled.faults.sort();
     compiled.faults.dedup();
     compiled
+}
+
+/// Does the work for every item, on as many threads as the machine runs at a time: a start waits for it.
+fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let share = items.len().div_ceil(std::thread::available_parallelism().map_or(1, std::num::NonZero::get)).max(1);
+    let work = &work;
+    std::thread::scope(|scope| {
+        let shares = items.chunks(share).map(|items| {
+            let done = move || items.iter().map(work).collect::<Vec<R>>();
+            // Without a thread the work is done here.
+            std::thread::Builder::new().spawn_scoped(scope, done).map_err(|_| items)
+        });
+        let shares: Vec<_> = shares.collect();
+        let join = |share: Result<std::thread::ScopedJoinHandle<'_, Vec<R>>, &[T]>| match share {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(items) => items.iter().map(work).collect(),
+        };
+        shares.into_iter().flat_map(join).collect()
+    })
+}
+
+/// A connector with the units of each of its streams, and what is wrong.
+fn read_source<'s>(source: &ConnectorSource, schema: &'s Schema) -> (Option<ConnectorFile>, Vec<Vec<Unit<'s>>>, Vec<Fault>) {
+    let mut faults = Vec::new();
+    let connector = read_connector(source, &mut faults);
+    let streams = connector.iter().flat_map(|connector| &connector.stream);
+    let units = streams.map(|stream| stream_units(source, stream, schema, &mut faults)).collect();
+    (connector, units, faults)
 }
 
 /// A fault in `recognise` is shown where the condition stands in the manifest.

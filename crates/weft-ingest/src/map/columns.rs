@@ -37,6 +37,9 @@ pub enum Kind {
     Rows,
 }
 
+/// Name of the items of a list: that of Parquet and Delta, so that nobody has to rename them.
+const ITEM: &str = "element";
+
 /// Number of a leaf within its layout.
 pub type Leaf = u16;
 
@@ -144,7 +147,7 @@ fn fields(children: &[(String, Place)], leaves: &[Spec]) -> Fields {
 
 impl Spec {
     fn field(&self, name: &str) -> Field {
-        let item = |kind| DataType::List(Arc::new(Field::new("item", kind, true)));
+        let item = |kind| DataType::List(Arc::new(Field::new(ITEM, kind, true)));
         let field = |kind| Field::new(name, kind, true);
         match self.kind {
             Kind::Text => field(DataType::Utf8),
@@ -216,8 +219,8 @@ impl Builder {
             Kind::Int => Self::Int(Int64Builder::new()),
             Kind::Float => Self::Float(Float64Builder::new()),
             Kind::Bool => Self::Bool(BooleanBuilder::new()),
-            Kind::Texts => Self::Texts(ListBuilder::new(StringBuilder::new())),
-            Kind::Ints => Self::Ints(ListBuilder::new(Int64Builder::new())),
+            Kind::Texts => Self::Texts(ListBuilder::new(StringBuilder::new()).with_field(Field::new(ITEM, DataType::Utf8, true))),
+            Kind::Ints => Self::Ints(ListBuilder::new(Int64Builder::new()).with_field(Field::new(ITEM, DataType::Int64, true))),
             Kind::Rows => Self::Rows { inner: Box::new(Columns::new(spec.rows.as_ref().unwrap_or(&Layout::default()))), offsets: vec![0], present: Vec::new() },
         }
     }
@@ -396,7 +399,7 @@ fn list_of_rows(inner: &mut Columns, layout: &Layout, offsets: Vec<i32>, present
     let leaves = inner.arrays(layout)?;
     let columns: Vec<ArrayRef> = layout.children.iter().zip(&fields).map(|((_, place), field)| assemble(place, field, &leaves)).collect::<Result<_, _>>()?;
     let structs = if columns.is_empty() { StructArray::new_empty_fields(rows, None) } else { StructArray::try_new(fields.clone(), columns, None)? };
-    let item = Arc::new(Field::new("item", DataType::Struct(fields), true));
+    let item = Arc::new(Field::new(ITEM, DataType::Struct(fields), true));
     let offsets = OffsetBuffer::new(offsets.into());
     Ok(Arc::new(ListArray::try_new(item, offsets, Arc::new(structs), Some(NullBuffer::from(present)))?))
 }

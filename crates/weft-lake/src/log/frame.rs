@@ -34,10 +34,28 @@ pub struct Frame {
     pub batch: RawBatch,
 }
 
+/// What an opening has to know of a frame; its records are not looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Outline {
+    pub(super) seq: Seq,
+    /// Ids that take part in deduplication.
+    pub(super) ids: Vec<RecordId>,
+    /// How far its source is read behind it, when it says so.
+    pub(super) next: Option<(SourceId, Position)>,
+}
+
+/// What may be read of a frame.
+pub(super) trait Read: Sized {
+    /// Reads the payload at `at`; none when it is not one.
+    fn read(segment: &Bytes, at: usize, length: usize) -> Option<Self>;
+    /// Number of the frame.
+    fn seq(&self) -> Seq;
+}
+
 /// What stands at an offset of a segment.
-pub(super) enum Next {
+pub(super) enum Next<T> {
     /// A good frame and the offset behind it.
-    Frame(Box<Frame>, usize),
+    Frame(Box<T>, usize),
     /// The end.
     End,
     /// Something that is not a good frame.
@@ -84,12 +102,12 @@ pub(super) fn payload_length(batch: &RawBatch, context: usize) -> usize {
 }
 
 /// Reads what stands at `offset`; the records share the memory of `segment`.
-pub(super) fn decode(segment: &Bytes, offset: usize, key: u32) -> Next {
+pub(super) fn decode<T: Read>(segment: &Bytes, offset: usize, key: u32) -> Next<T> {
     let rest = segment.get(offset..).unwrap_or_default();
     if rest.is_empty() {
         return Next::End;
     }
-    match payload(rest, key).and_then(|length| Some((length, parse(segment, offset + HEAD, length)?))) {
+    match payload(rest, key).and_then(|length| Some((length, T::read(segment, offset + HEAD, length)?))) {
         Some((length, frame)) => Next::Frame(Box::new(frame), offset + HEAD + length),
         None => Next::Damaged,
     }
@@ -130,45 +148,94 @@ fn put_length(out: &mut Vec<u8>, length: usize) {
     out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
 }
 
-fn parse(segment: &Bytes, at: usize, length: usize) -> Option<Frame> {
-    let mut reader = Reader { rest: segment.slice(at..at.checked_add(length)?) };
-    let seq = u64::from_le_bytes(reader.array()?);
-    let [flags] = reader.array()?;
-    let received = Timestamp(i64::from_le_bytes(reader.array()?));
-    let source = SourceId::from(reader.text()?.as_str());
-    let stream = StreamId::from(reader.text()?.as_str());
-    let context: Context = serde_json::from_str(&reader.text()?).ok()?;
-    let next = Position(reader.text()?);
-    let count = reader.length()?;
-    // A record takes at least 20 bytes: a made-up count cannot make us reserve more than is there.
-    let mut sizes = Vec::with_capacity(count.min(length / 20));
-    for _ in 0..count {
-        sizes.push((RecordId(u128::from_le_bytes(reader.array()?)), reader.length()?));
-    }
-    let records = sizes.into_iter().map(|(id, size)| Some(RawRecord { id, bytes: reader.take(size)? })).collect::<Option<Vec<_>>>()?;
-    let batch = RawBatch { source, stream, context, next, received, records };
-    reader.rest.is_empty().then_some(Frame { seq, dedupe: flags & DEDUPE != 0, batch })
-}
-
-struct Reader {
-    rest: Bytes,
-}
-
-impl Reader {
-    fn take(&mut self, length: usize) -> Option<Bytes> {
-        (length <= self.rest.len()).then(|| self.rest.split_to(length))
+impl Read for Frame {
+    fn read(segment: &Bytes, at: usize, length: usize) -> Option<Self> {
+        let head = Head::of(segment.get(at..at.checked_add(length)?)?)?;
+        let context: Context = serde_json::from_str(head.context).ok()?;
+        let mut records = Vec::with_capacity(head.sizes.len());
+        let mut from = at + length - head.records;
+        for (id, size) in head.sizes {
+            let behind = from + size;
+            records.push(RawRecord { id, bytes: segment.slice(from..behind) });
+            from = behind;
+        }
+        let (source, stream, next) = (SourceId::from(head.source), StreamId::from(head.stream), Position(head.next.to_owned()));
+        Some(Self { seq: head.seq, dedupe: head.dedupe, batch: RawBatch { source, stream, context, next, received: head.received, records } })
     }
 
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.as_ref().try_into().ok()
+    fn seq(&self) -> Seq {
+        self.seq
+    }
+}
+
+impl Read for Outline {
+    fn read(segment: &Bytes, at: usize, length: usize) -> Option<Self> {
+        let head = Head::of(segment.get(at..at.checked_add(length)?)?)?;
+        let _sound: Context = serde_json::from_str(head.context).ok()?;
+        let ids = if head.dedupe { head.sizes.iter().map(|(id, _)| *id).collect() } else { Vec::new() };
+        let next = (!head.next.is_empty()).then(|| (SourceId::from(head.source), Position(head.next.to_owned())));
+        Some(Self { seq: head.seq, ids, next })
+    }
+
+    fn seq(&self) -> Seq {
+        self.seq
+    }
+}
+
+/// A payload as far as the bytes of its records.
+struct Head<'a> {
+    seq: Seq,
+    dedupe: bool,
+    received: Timestamp,
+    source: &'a str,
+    stream: &'a str,
+    context: &'a str,
+    next: &'a str,
+    sizes: Vec<(RecordId, usize)>,
+    /// Bytes of all records, which are the end of the payload.
+    records: usize,
+}
+
+impl<'a> Head<'a> {
+    fn of(payload: &'a [u8]) -> Option<Self> {
+        let mut reader = Reader { rest: payload };
+        let seq = u64::from_le_bytes(*reader.array()?);
+        let [flags] = *reader.array()?;
+        let received = Timestamp(i64::from_le_bytes(*reader.array()?));
+        let [source, stream, context, next] = [reader.text()?, reader.text()?, reader.text()?, reader.text()?];
+        let count = reader.length()?;
+        // A record takes at least 20 bytes: a made-up count cannot make us reserve more than is there.
+        let mut sizes = Vec::with_capacity(count.min(payload.len() / 20));
+        let mut records = 0_usize;
+        for _ in 0..count {
+            let (id, size) = (RecordId(u128::from_le_bytes(*reader.array()?)), reader.length()?);
+            records = records.checked_add(size)?;
+            sizes.push((id, size));
+        }
+        let head = Self { seq, dedupe: flags & DEDUPE != 0, received, source, stream, context, next, sizes, records };
+        (records == reader.rest.len()).then_some(head)
+    }
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn array<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
+        let (taken, rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
+        Some(taken)
     }
 
     fn length(&mut self) -> Option<usize> {
-        usize::try_from(u32::from_le_bytes(self.array()?)).ok()
+        usize::try_from(u32::from_le_bytes(*self.array()?)).ok()
     }
 
-    fn text(&mut self) -> Option<String> {
+    fn text(&mut self) -> Option<&'a str> {
         let length = self.length()?;
-        String::from_utf8(self.take(length)?.to_vec()).ok()
+        let (taken, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        std::str::from_utf8(taken).ok()
     }
 }

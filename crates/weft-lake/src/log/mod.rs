@@ -173,6 +173,8 @@ pub(crate) struct Shared {
     disk: Arc<dyn Disk>,
     dedup_ids: usize,
     sealed: Mutex<VecDeque<Sealed>>,
+    /// Files of ids of segments that are gone, oldest first, with their number.
+    retired: Mutex<VecDeque<(String, usize)>>,
     state: Mutex<State>,
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use weft_model::{Position, SourceId};
 
 use super::appender::Appender;
 use super::disk::{self, Disk};
-use super::frame::{Frame, Seq};
+use super::frame::{Frame, Outline, Seq};
 use super::segment::{self, Damage, Sealed};
 use super::{BUDGET_UNIT, Dedup, Log, LogError, LogOptions, Logged, Shared, State, Writer};
 
@@ -73,7 +74,7 @@ pub type Frames<'a> = Box<dyn Iterator<Item = Result<Frame, LogError>> + 'a>;
 impl FrameSource {
     fn frames(&self) -> Frames<'_> {
         Box::new(self.names.iter().flat_map(|name| match self.disk.read(&self.dir.join(name)) {
-            Ok(bytes) => segment::scan(&Bytes::from(bytes), self.key, self.after).frames.into_iter().map(Ok).collect(),
+            Ok(bytes) => segment::scan::<Frame>(&Bytes::from(bytes), self.key, self.after).frames.into_iter().map(Ok).collect(),
             // The writer has committed and removed it since we listed it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => vec![Err(read_error(&self.dir.join(name), &error))],
@@ -110,7 +111,7 @@ impl Log {
         let checkpoint = read_checkpoint(&*disk, dir)?;
         let mut found = scan_all(&*disk, dir, key(&id), checkpoint.committed)?;
         let mut window = Dedup::new(options.dedup_ids);
-        read_retired(&*disk, dir, &mut window)?;
+        let retired = read_retired(&*disk, dir, &mut window)?;
         found.sealed.iter().flat_map(|sealed| &sealed.ids).for_each(|id| {
             window.insert(*id);
         });
@@ -131,6 +132,7 @@ impl Log {
             disk,
             dedup_ids: options.dedup_ids,
             sealed: Mutex::new(found.sealed.into()),
+            retired: Mutex::new(retired.into()),
             state: Mutex::new(state),
         });
         let log = start(shared, lock, window, next, options)?;
@@ -166,13 +168,37 @@ impl Found {
     }
 }
 
+/// Segments that are read ahead of the one that is looked through.
+const READ_AHEAD: usize = 1;
+
 fn scan_all(disk: &dyn Disk, dir: &Path, key: u32, committed: Seq) -> Result<Found, LogError> {
     let mut found = Found::default();
     let names = segment_names(disk, dir)?;
+    std::thread::scope(|scope| {
+        let (read, next) = sync_channel(READ_AHEAD);
+        let names = names.as_slice();
+        let ahead = move || names.iter().all(|name| read.send(disk.read(&dir.join(name))).is_ok());
+        let reader = std::thread::Builder::new().name("weft-log-read".to_owned()).spawn_scoped(scope, ahead);
+        reader.map_err(|error| read_error(dir, &error))?;
+        scan_each(disk, dir, names, &next, &mut found, (key, committed))
+    })?;
+    remove_empty(disk, dir, &mut found)?;
+    Ok(found)
+}
+
+fn scan_each(
+    disk: &dyn Disk,
+    dir: &Path,
+    names: &[String],
+    read: &Receiver<io::Result<Vec<u8>>>,
+    found: &mut Found,
+    (key, committed): (u32, Seq),
+) -> Result<(), LogError> {
     for (index, name) in names.iter().enumerate() {
         let path = dir.join(name);
-        let bytes = Bytes::from(disk.read(&path).map_err(|error| read_error(&path, &error))?);
-        let mut scan = segment::scan(&bytes, key, found.last);
+        let bytes = read.recv().unwrap_or_else(|_| disk.read(&path));
+        let bytes = Bytes::from(bytes.map_err(|error| read_error(&path, &error))?);
+        let mut scan = segment::scan::<Outline>(&bytes, key, found.last);
         if let Some(at) = scan.torn.take() {
             let last_segment = index + 1 == names.len();
             if last_segment {
@@ -183,26 +209,21 @@ fn scan_all(disk: &dyn Disk, dir: &Path, key: u32, committed: Seq) -> Result<Fou
             }
         }
         found.damaged.extend(scan.damaged.iter().map(|&(from, to)| segment::quarantine(disk, dir, name, &bytes, from, to)));
-        take_frames(&mut found, name, scan.frames, committed);
+        take_frames(found, name, scan.frames, committed);
     }
-    remove_empty(disk, dir, &mut found)?;
-    Ok(found)
+    Ok(())
 }
 
-fn take_frames(found: &mut Found, name: &str, frames: Vec<Frame>, committed: Seq) {
+fn take_frames(found: &mut Found, name: &str, frames: Vec<Outline>, committed: Seq) {
     let first = segment::first(name).unwrap_or(0);
     let mut sealed = Sealed { name: name.to_owned(), first, last: first.saturating_sub(1), ids: Vec::new() };
     for frame in frames {
         sealed.last = frame.seq;
         found.last = frame.seq;
-        if frame.dedupe {
-            sealed.ids.extend(frame.batch.records.iter().map(|record| record.id));
-        }
+        sealed.ids.extend(frame.ids);
         if frame.seq > committed {
             found.outstanding.push(frame.seq);
-            if !frame.batch.next.0.is_empty() {
-                found.ahead.insert(frame.seq, (frame.batch.source, frame.batch.next));
-            }
+            found.ahead.extend(frame.next.map(|next| (frame.seq, next)));
         }
     }
     found.sealed.push(sealed);
@@ -229,15 +250,19 @@ fn segment_names(disk: &dyn Disk, dir: &Path) -> Result<Vec<String>, LogError> {
     Ok(names)
 }
 
-fn read_retired(disk: &dyn Disk, dir: &Path, window: &mut Dedup) -> Result<(), LogError> {
+/// Remembers the ids of segments that are gone; gives their files with the number of ids in each.
+fn read_retired(disk: &dyn Disk, dir: &Path, window: &mut Dedup) -> Result<Vec<(String, usize)>, LogError> {
+    let mut retired = Vec::new();
     for name in retired_names(disk, dir).map_err(|error| read_error(dir, &error))? {
         let bytes = disk.read(&dir.join(&name)).map_err(|error| read_error(&dir.join(&name), &error))?;
         // A damaged one only weakens deduplication of retries that are long over.
-        for id in segment::read_ids(&bytes).unwrap_or_default() {
+        let ids = segment::read_ids(&bytes).unwrap_or_default();
+        retired.push((name, ids.len()));
+        for id in ids {
             window.insert(id);
         }
     }
-    Ok(())
+    Ok(retired)
 }
 
 fn retired_names(disk: &dyn Disk, dir: &Path) -> io::Result<Vec<String>> {
@@ -250,20 +275,23 @@ fn retired_names(disk: &dyn Disk, dir: &Path) -> io::Result<Vec<String>> {
 /// Frees sealed segments up to `to`; keeps the ids that the window still needs.
 pub(super) fn retire(shared: &Shared, to: Seq) -> io::Result<()> {
     let (disk, dir) = (&*shared.disk, &*shared.dir);
+    let mut retired = shared.retired.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         let Some(segment) = shared.sealed().pop_front_if(|sealed| sealed.last <= to) else { break };
-        if let Err(error) = segment::retire(disk, dir, &segment) {
-            shared.sealed().push_front(segment);
-            return Err(error);
+        match segment::retire(disk, dir, &segment) {
+            Ok(ids) => retired.extend(ids.map(|name| (name, segment.ids.len()))),
+            Err(error) => {
+                shared.sealed().push_front(segment);
+                return Err(error);
+            }
         }
     }
-    let mut kept = 0;
-    for name in retired_names(disk, dir)?.iter().rev() {
-        if kept >= shared.dedup_ids {
-            disk::remove(disk, dir, name)?;
-        } else {
-            kept += segment::read_ids(&disk.read(&dir.join(name))?).map_or(0, |ids| ids.len());
-        }
+    // The newest files that fill the window stay.
+    let mut kept: usize = retired.iter().map(|(_, ids)| ids).sum();
+    while let Some((name, ids)) = retired.front().filter(|(_, ids)| kept - ids >= shared.dedup_ids) {
+        disk::remove(disk, dir, name)?;
+        kept -= ids;
+        retired.pop_front();
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use weft_model::RecordId;
 
 use super::disk::{self, Disk};
-use super::frame::{self, Frame, Next, Seq};
+use super::frame::{self, Next, Read, Seq};
 
 pub(super) const HEADER: &[u8; 8] = b"WEFTWAL1";
 const IDS_HEADER: &[u8; 8] = b"WEFTIDS1";
@@ -38,9 +38,8 @@ pub(super) struct Sealed {
 }
 
 /// What a segment holds.
-#[derive(Default)]
-pub(super) struct Scan {
-    pub(super) frames: Vec<Frame>,
+pub(super) struct Scan<T> {
+    pub(super) frames: Vec<T>,
     /// Damaged ranges with something good behind them.
     pub(super) damaged: Vec<(usize, usize)>,
     /// Offset behind the last good frame, when nothing good follows it.
@@ -57,15 +56,15 @@ pub(super) fn first(name: &str) -> Option<Seq> {
 }
 
 /// Reads all good frames whose numbers grow from above `after`.
-pub(super) fn scan(bytes: &Bytes, key: u32, after: Seq) -> Scan {
-    let mut found = Scan::default();
+pub(super) fn scan<T: Read>(bytes: &Bytes, key: u32, after: Seq) -> Scan<T> {
+    let mut found = Scan { frames: Vec::new(), damaged: Vec::new(), torn: None };
     let mut last = after;
     let mut offset = if bytes.starts_with(HEADER) { HEADER.len() } else { 0 };
     loop {
-        let behind = match frame::decode(bytes, offset, key) {
+        let behind = match frame::decode::<T>(bytes, offset, key) {
             Next::End => return found,
-            Next::Frame(frame, behind) if frame.seq > last => {
-                last = frame.seq;
+            Next::Frame(frame, behind) if frame.seq() > last => {
+                last = frame.seq();
                 found.frames.push(*frame);
                 offset = behind;
                 continue;
@@ -96,15 +95,17 @@ fn save(disk: &dyn Disk, dir: &Path, segment: &str, from: usize, damaged: &[u8])
     Ok(folder.join(name))
 }
 
-/// Replaces a committed segment by the ids that deduplication still needs.
-pub(super) fn retire(disk: &dyn Disk, dir: &Path, segment: &Sealed) -> io::Result<()> {
-    if !segment.ids.is_empty() {
+/// Replaces a committed segment by the ids that deduplication still needs; gives the name of their file.
+pub(super) fn retire(disk: &dyn Disk, dir: &Path, segment: &Sealed) -> io::Result<Option<String>> {
+    let name = (!segment.ids.is_empty()).then(|| format!("{:020}-{:020}.ids", segment.first, segment.last));
+    if let Some(name) = &name {
         let ids: Vec<u8> = segment.ids.iter().flat_map(|id| id.0.to_le_bytes()).collect();
         let sum = crc32fast::hash(&ids).to_le_bytes();
         let bytes = [IDS_HEADER.as_slice(), &sum, &ids].concat();
-        disk::replace(disk, dir, &format!("{:020}-{:020}.ids", segment.first, segment.last), &bytes)?;
+        disk::replace(disk, dir, name, &bytes)?;
     }
-    disk::remove(disk, dir, &segment.name)
+    disk::remove(disk, dir, &segment.name)?;
+    Ok(name)
 }
 
 /// Ids of a retired segment; none when the file is damaged.

@@ -1,7 +1,7 @@
 //! Table schemas: which Arrow types a table has, how it gains columns, how a batch is made to fit.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
@@ -13,6 +13,11 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 pub(crate) const DAY: &str = "day";
 /// Event time in milliseconds, which every table is sorted by.
 pub(crate) const TIME: &str = "time";
+
+/// Schemas of batches that were seen, with what tables keep of them.
+static SEEN: Mutex<Vec<(SchemaRef, SchemaRef)>> = Mutex::new(Vec::new());
+/// More than there are classes.
+const SEEN_MAX: usize = 256;
 
 /// Two schemas that cannot be one table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +65,21 @@ fn stored_field(field: &Field) -> Option<FieldRef> {
 pub(crate) fn table_schema(batch: &Schema) -> SchemaRef {
     let columns = batch.fields().iter().filter(|field| field.name() != DAY).filter_map(|field| stored_field(field));
     Arc::new(Schema::new(columns.chain([day_field()]).collect::<Fields>()))
+}
+
+/// The same for a schema that many batches share, as those of a mapping do.
+pub(crate) fn table_schema_of(batch: &SchemaRef) -> SchemaRef {
+    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    // INVARIANT: what is held here keeps its address, so that no other schema is taken for it.
+    if let Some((_, table)) = seen.iter().find(|(known, _)| Arc::ptr_eq(known, batch)) {
+        return Arc::clone(table);
+    }
+    if seen.len() >= SEEN_MAX {
+        seen.clear();
+    }
+    let table = table_schema(batch);
+    seen.push((Arc::clone(batch), Arc::clone(&table)));
+    table
 }
 
 pub(crate) fn day_field() -> FieldRef {
@@ -114,6 +134,45 @@ fn join(old: &DataType, new: &DataType, path: &str) -> Result<DataType, Conflict
     }
 }
 
+/// The table's columns that hold a value in any of the batches, at every depth; what a file lacks
+/// is null to every reader of the table, and costs nothing.
+///
+/// A class has hundreds of attributes and a file some dozens of them.
+pub(crate) fn present(batches: &[RecordBatch], table: &Schema) -> SchemaRef {
+    let column = |field: &FieldRef| {
+        let arrays: Vec<&ArrayRef> = batches.iter().filter_map(|batch| batch.column_by_name(field.name())).collect();
+        present_field(field, &arrays)
+    };
+    // Without them a row has no place in a file.
+    let kept = |field: &FieldRef| if [TIME, DAY].contains(&field.name().as_str()) { Some(Arc::clone(field)) } else { column(field) };
+    Arc::new(Schema::new(table.fields().iter().filter_map(kept).collect::<Fields>()))
+}
+
+fn present_field(field: &FieldRef, arrays: &[&ArrayRef]) -> Option<FieldRef> {
+    let filled: Vec<&ArrayRef> = arrays.iter().copied().filter(|array| array.null_count() < array.len()).collect();
+    if filled.is_empty() {
+        return None;
+    }
+    let narrow = match field.data_type() {
+        DataType::Struct(fields) => {
+            let objects: Vec<&StructArray> = filled.iter().filter_map(|array| array.as_struct_opt()).collect();
+            let child = |child: &FieldRef| {
+                let arrays: Vec<&ArrayRef> = objects.iter().filter_map(|object| object.column_by_name(child.name())).collect();
+                present_field(child, &arrays)
+            };
+            let kept: Fields = fields.iter().filter_map(child).collect();
+            (!kept.is_empty()).then_some(DataType::Struct(kept))
+        }
+        DataType::List(item) => {
+            let items: Vec<&ArrayRef> = filled.iter().filter_map(|array| array.as_list_opt::<i32>().map(ListArray::values)).collect();
+            present_field(item, &items).map(DataType::List)
+        }
+        _ => None,
+    };
+    // An object without any attribute, or a list without any item, is still there.
+    Some(narrow.map_or_else(|| Arc::clone(field), |narrow| Arc::new(field.as_ref().clone().with_data_type(narrow))))
+}
+
 /// The batch with exactly the columns of `schema`: what it lacks is null.
 pub(crate) fn adapt(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     if batch.schema_ref().fields() == schema.fields() {
@@ -155,6 +214,7 @@ fn fit(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, ArrowError> {
 #[cfg(test)]
 mod tests {
     use arrow::array::{Int32Array, StringArray, UInt32Array};
+    use arrow::buffer::OffsetBuffer;
 
     use super::*;
 
@@ -179,6 +239,27 @@ mod tests {
         assert_eq!(user.column_by_name("name").unwrap().as_string::<i32>().value(0), "ada");
         assert!(user.column_by_name("uid").unwrap().is_null(0));
         assert!(widen(&wide, &table).unwrap().is_none(), "nothing new");
+    }
+
+    #[test]
+    fn a_file_has_only_the_columns_that_hold_something() {
+        let name: ArrayRef = Arc::new(StringArray::from(vec![Some("ada"), None]));
+        let none: ArrayRef = Arc::new(StringArray::from(vec![None::<&str>, None]));
+        let item = user(vec![("value", Arc::clone(&name)), ("type", Arc::clone(&none))]);
+        let list = ListArray::new(Arc::new(Field::new("element", item.data_type().clone(), true)), OffsetBuffer::from_lengths([2, 0]), item, None);
+        let rows = batch(vec![
+            ("user", user(vec![("name", Arc::clone(&name)), ("uid", Arc::clone(&none))])),
+            ("message", Arc::clone(&none)),
+            ("observables", Arc::new(list)),
+        ]);
+        let table = table_schema(&rows.schema());
+        let other = batch(vec![("message", Arc::new(StringArray::from(vec!["x"])) as ArrayRef)]);
+        let narrow = present(std::slice::from_ref(&rows), &table);
+        assert_eq!(narrow.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>(), ["user", "observables", DAY]);
+        let adapted = adapt(&rows, &narrow).unwrap();
+        assert_eq!(adapted.column(0).as_struct().column_names(), ["name"]);
+        assert_eq!(adapted.column(1).as_list::<i32>().values().as_struct().column_names(), ["value"]);
+        assert!(present(&[rows, other], &table).field_with_name("message").is_ok());
     }
 
     #[test]

@@ -38,8 +38,9 @@ pub(crate) struct Encoded {
 
 /// Encodes batches of one table (with the partition column) as one file a day.
 pub(crate) fn encode(batches: &[RecordBatch], table: &SchemaRef) -> Result<Vec<Encoded>, ParquetError> {
-    let batches = batches.iter().map(|batch| schema::adapt(batch, table)).collect::<Result<Vec<_>, _>>()?;
-    by_time(&batches).chunk_by(|a, b| a.day == b.day).map(|rows| encode_day(&batches, rows, table)).collect()
+    let kept = schema::present(batches, table);
+    let batches = batches.iter().map(|batch| schema::adapt(batch, &kept)).collect::<Result<Vec<_>, _>>()?;
+    by_time(&batches).chunk_by(|a, b| a.day == b.day).map(|rows| encode_day(&batches, rows, &kept)).collect()
 }
 
 /// A row of one of several batches.
