@@ -87,6 +87,8 @@ export interface QueryAnswer {
   truncated: boolean;
   elapsed_ms: number;
   rows_scanned?: number;
+  files_read?: [number, number];
+  warnings?: string[];
 }
 
 export interface TableInfo {

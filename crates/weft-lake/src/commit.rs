@@ -22,7 +22,9 @@ use serde_json::{Value, json};
 use weft_model::{Position, SourceId};
 
 use crate::LakeError;
+use crate::integrity::seal;
 use crate::log::{Log, Seq, disk};
+use crate::rewrite::Changing;
 use crate::table::delta::{Addition, Table};
 use crate::table::store::Root;
 use crate::table::writer::{self, Encoded};
@@ -48,6 +50,11 @@ pub enum Step {
     Checkpointed,
     IntentRemoved,
     Retired,
+    ChangeStaged,
+    ChangeFileWritten,
+    ChangeDecided,
+    ChangeCommitted,
+    ChangeDone,
 }
 
 /// Asked before each step is followed by the next; true cuts the commit off.
@@ -96,15 +103,18 @@ pub(crate) struct Writer {
     pub(crate) tables: BTreeMap<String, Table>,
     pub(crate) failpoint: Option<Failpoint>,
     pending: Option<Intent>,
+    /// A change of files that is decided and not finished.
+    pub(crate) changing: Option<Changing>,
 }
 
 impl Writer {
     pub(crate) fn new(root: Root, log: Log, failpoint: Option<Failpoint>) -> Self {
-        Self { root, log, tables: BTreeMap::new(), failpoint, pending: None }
+        Self { root, log, tables: BTreeMap::new(), failpoint, pending: None, changing: None }
     }
 
     /// Finishes or undoes what a crash left, before anything is read from the tables.
     pub(crate) async fn recover(&mut self, tail: &Tail) -> Result<(), LakeError> {
+        self.untear_changing()?;
         let intent: Option<Intent> = self.read(INTENT)?;
         if let Some(intent) = intent {
             if intent.upto > self.log.committed() {
@@ -113,12 +123,14 @@ impl Writer {
                 }
                 self.load(tail).await?;
                 self.pending = Some(intent);
-                return self.finish(tail).await;
+                self.finish(tail).await?;
+                return self.recover_changing(tail).await;
             }
             self.remove(INTENT)?;
         }
         self.unstage().await?;
-        self.load(tail).await
+        self.load(tail).await?;
+        self.recover_changing(tail).await
     }
 
     async fn load(&mut self, tail: &Tail) -> Result<(), LakeError> {
@@ -133,11 +145,17 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes everything that is published up to the first frame that is not.
-    pub(crate) async fn commit(&mut self, tail: &Tail) -> Result<Committed, LakeError> {
+    /// Finishes what is decided.
+    pub(crate) async fn settle(&mut self, tail: &Tail) -> Result<(), LakeError> {
         if self.pending.is_some() {
             self.finish(tail).await?;
         }
+        self.finish_changing(tail).await
+    }
+
+    /// Writes everything that is published up to the first frame that is not.
+    pub(crate) async fn commit(&mut self, tail: &Tail) -> Result<Committed, LakeError> {
+        self.settle(tail).await?;
         let upto = self.log.horizon();
         if upto <= self.log.committed() {
             return Ok(Committed { upto: self.log.committed(), ..Committed::default() });
@@ -223,10 +241,8 @@ impl Writer {
         self.step(Step::Retired)
     }
 
-    async fn commit_table(&mut self, name: &str, part: &TableIntent, intent: &Intent) -> Result<(SchemaRef, TableFiles), LakeError> {
-        let wanted = arrow_schema(name, &part.schema)?;
-        let app = app_id(&self.log);
-        let upto = i64::try_from(intent.upto).unwrap_or(i64::MAX);
+    /// The table of this name, loaded if it exists.
+    pub(crate) async fn table(&mut self, name: &str) -> Result<&mut Table, LakeError> {
         if !self.tables.contains_key(name) {
             let exists = self.root.tables().await?.iter().any(|known| known == name);
             let mut table = Table::new(&self.root, name)?;
@@ -235,7 +251,14 @@ impl Writer {
             }
             self.tables.insert(name.to_owned(), table);
         }
-        let Some(table) = self.tables.get_mut(name) else { return Err(LakeError::Table { table: name.to_owned(), message: "it vanished".to_owned() }) };
+        self.tables.get_mut(name).ok_or_else(|| LakeError::Table { table: name.to_owned(), message: "it vanished".to_owned() })
+    }
+
+    async fn commit_table(&mut self, name: &str, part: &TableIntent, intent: &Intent) -> Result<(SchemaRef, TableFiles), LakeError> {
+        let wanted = arrow_schema(name, &part.schema)?;
+        let app = app_id(&self.log);
+        let upto = i64::try_from(intent.upto).unwrap_or(i64::MAX);
+        let table = self.table(name).await?;
         let before = table.version();
         if before.is_some() {
             table.refresh().await?;
@@ -249,22 +272,22 @@ impl Writer {
             }
             None => wanted,
         };
-        let addition = Addition { files: &part.files, schema: Arc::clone(&schema), app: &app, upto, notes: notes(intent)? };
+        let addition = Addition { files: &part.files, removed: &[], same_rows: false, schema: Arc::clone(&schema), app: &app, upto, notes: notes(intent)? };
         let version = table.commit(addition).await?;
-        self.root.sync_commit(name, version)?;
         let alone = version == before.map_or(0, |before| before + 1);
         let change = if alone { TableFiles::More(part.files.clone()) } else { TableFiles::All(table.files()) };
+        self.root.keep_commit(name, version).await?;
         Ok((schema, change))
     }
 
-    fn step(&self, step: Step) -> Result<(), LakeError> {
+    pub(crate) fn step(&self, step: Step) -> Result<(), LakeError> {
         match &self.failpoint {
             Some(cut) if cut(step) => Err(LakeError::Interrupted),
             _ => Ok(()),
         }
     }
 
-    fn read<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Result<Option<T>, LakeError> {
+    pub(crate) fn read<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Result<Option<T>, LakeError> {
         match self.log.disk().read(&self.log.dir().join(name)) {
             Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -272,12 +295,12 @@ impl Writer {
         }
     }
 
-    fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<(), LakeError> {
+    pub(crate) fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<(), LakeError> {
         let json = serde_json::to_vec(value)?;
         disk::replace(self.log.disk(), self.log.dir(), name, &json).map_err(|error| LakeError::of_io(name, &error))
     }
 
-    fn remove(&self, name: &str) -> Result<(), LakeError> {
+    pub(crate) fn remove(&self, name: &str) -> Result<(), LakeError> {
         disk::remove(self.log.disk(), self.log.dir(), name).map_err(|error| LakeError::of_io(name, &error))
     }
 }
@@ -292,27 +315,35 @@ fn notes(intent: &Intent) -> Result<HashMap<String, Value>, LakeError> {
     Ok(HashMap::from([("weftPositions".to_owned(), serde_json::to_value(&intent.positions)?), ("weftUpto".to_owned(), json!(intent.upto))]))
 }
 
-fn kernel_schema(schema: &Schema) -> Result<StructType, LakeError> {
+pub(crate) fn kernel_schema(schema: &Schema) -> Result<StructType, LakeError> {
     schema.try_into_kernel().map_err(|error: arrow::error::ArrowError| LakeError::Encode { table: String::new(), message: error.to_string() })
 }
 
-fn arrow_schema(table: &str, kernel: &StructType) -> Result<SchemaRef, LakeError> {
+pub(crate) fn arrow_schema(table: &str, kernel: &StructType) -> Result<SchemaRef, LakeError> {
     let arrow: Result<Schema, arrow::error::ArrowError> = kernel.try_into_arrow();
     arrow.map(|arrow| schema::table_schema(&arrow)).map_err(|error| LakeError::Table { table: table.to_owned(), message: error.to_string() })
 }
 
-fn name_files(commit: &str, encoded: Vec<(String, Encoded)>) -> Vec<(String, DataFile, Vec<u8>)> {
+pub(crate) fn name_files(commit: &str, encoded: Vec<(String, Encoded)>) -> Vec<(String, DataFile, Vec<u8>)> {
     let name = |(number, (table, file)): (usize, (String, Encoded))| {
         let day = weft_model::Timestamp(i64::from(file.day) * weft_model::Timestamp::DAY_MS).date();
-        let digest = blake3::hash(&file.bytes).to_hex().to_string();
-        let path = format!("day={day}/{commit}-{number}.zstd.parquet");
-        (table, DataFile { path, size: file.bytes.len() as u64, rows: file.rows, day: file.day, stats: file.stats, digest }, file.bytes)
+        let (file, bytes) = data_file(format!("day={day}/{commit}-{number}.zstd.parquet"), file);
+        (table, file, bytes)
     };
     encoded.into_iter().enumerate().map(name).collect()
 }
 
+/// Seals an encoded file under its name.
+pub(crate) fn data_file(path: String, file: Encoded) -> (DataFile, Vec<u8>) {
+    let Encoded { day, rows, bytes, stats } = file;
+    let sealed = seal(bytes);
+    let size = sealed.bytes.len() as u64;
+    let seal = sealed.seal.map(|seal| seal.to_string()).unwrap_or_default();
+    (DataFile { path, size, rows, day, stats, digest: sealed.digest, seal, mark: String::new() }, sealed.bytes)
+}
+
 /// Encodes on the threads for blocking work, a table's share at a time.
-async fn encode_all(due: BTreeMap<String, Due>) -> Result<Vec<(String, Encoded)>, LakeError> {
+pub(crate) async fn encode_all(due: BTreeMap<String, Due>) -> Result<Vec<(String, Encoded)>, LakeError> {
     let shares =
         due.into_iter().flat_map(|(name, Due { schema, batches })| split(batches).into_iter().map(move |share| (name.clone(), Arc::clone(&schema), share)));
     let encode = |(name, schema, share): (String, SchemaRef, Vec<arrow::record_batch::RecordBatch>)| async move {

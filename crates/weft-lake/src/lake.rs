@@ -7,12 +7,15 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use tokio::sync::Mutex;
 use url::Url;
-use weft_model::{Mapped, Position, RawBatch, SourceId};
+use weft_model::{Mapped, Position, RawBatch, SourceId, Timestamp};
 
 use crate::commit::{Committed, Failpoint, Writer};
 use crate::error::{LakeError, PublishError};
+use crate::history;
+use crate::integrity::{Checked, Damages};
 use crate::log::{Appended, Log, LogError, LogOptions, Logged, Recovery};
 use crate::query::{Engine, EngineOptions, Query, QueryOptions};
+use crate::table::DataFile;
 use crate::table::delta::Table;
 use crate::table::store::Root;
 use crate::tail::{Tail, View, rows_of};
@@ -75,13 +78,18 @@ pub struct TableInfo {
 
 /// The lake of the one process that writes; clones share it.
 #[derive(Clone)]
-pub struct Lake(Arc<Inner>);
+pub struct Lake(pub(crate) Arc<Inner>);
 
-struct Inner {
-    log: Log,
-    tail: Tail,
-    writer: Mutex<Writer>,
-    engine: Engine,
+pub(crate) struct Inner {
+    pub(crate) log: Log,
+    pub(crate) tail: Tail,
+    pub(crate) writer: Mutex<Writer>,
+    pub(crate) engine: Engine,
+    pub(crate) root: Root,
+    /// What queries read through.
+    pub(crate) checked: Arc<Checked>,
+    /// Held by the one task of daily life that runs.
+    pub(crate) maintenance: Mutex<()>,
 }
 
 impl Lake {
@@ -95,11 +103,13 @@ impl Lake {
         let (dir, log_options) = (options.log_dir.clone(), options.log.clone());
         let opened = tokio::task::spawn_blocking(move || Log::open(&dir, log_options)).await;
         let (log, recovery) = opened.map_err(|error| LogError::Failed { message: error.to_string() })??;
-        let engine = Engine::new(Arc::clone(&root.store), &options.engine)?;
-        let mut writer = Writer::new(root, log.clone(), options.failpoint);
+        let checked = Arc::new(Checked::new(Arc::clone(&root.store), Damages::default()));
+        let engine = Engine::new(Arc::clone(&checked), &options.engine)?;
+        let mut writer = Writer::new(root.clone(), log.clone(), options.failpoint);
         let tail = Tail::default();
         writer.recover(&tail).await?;
-        Ok((Self(Arc::new(Inner { log, tail, writer: Mutex::new(writer), engine })), recovery))
+        let inner = Inner { log, tail, writer: Mutex::new(writer), engine, root, checked, maintenance: Mutex::default() };
+        Ok((Self(Arc::new(inner)), recovery))
     }
 
     /// Makes a batch durable; see [`Log::append`].
@@ -161,11 +171,65 @@ impl Lake {
         infos(&self.0.tail.view())
     }
 
+    /// Data files of every table.
+    pub(crate) fn data_files(&self) -> Vec<(String, Vec<DataFile>)> {
+        let view = self.0.tail.view();
+        view.into_iter().map(|(name, table)| (name, table.files.iter().map(|file| (**file).clone()).collect())).collect()
+    }
+
+    /// Columns of a table.
+    pub(crate) fn table_schema(&self, table: &str) -> Option<SchemaRef> {
+        self.0.tail.schema(table)
+    }
+
+    /// What is stored, by table and day.
+    pub fn stored(&self) -> Vec<StoredDay> {
+        stored(&self.0.tail.view())
+    }
+
+    /// A query session over the tables as they were at a moment.
+    ///
+    /// # Errors
+    /// [`LakeError::Table`] when the history does not reach back so far.
+    pub async fn as_of(&self, at: Timestamp, options: QueryOptions) -> Result<Query, LakeError> {
+        let view = history::view_at(&self.0.root, at).await?;
+        Ok(Query::new(self.0.engine.clone(), Arc::new(move || view.clone()), options))
+    }
+
     /// A query session over everything that is visible at the moment of each query.
     pub fn session(&self, options: QueryOptions) -> Query {
         let lake = Arc::clone(&self.0);
         Query::new(self.0.engine.clone(), Arc::new(move || lake.tail.view()), options)
     }
+}
+
+/// One day of one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDay {
+    /// Table.
+    pub table: String,
+    /// The day, `YYYY-MM-DD`.
+    pub day: String,
+    /// Data files.
+    pub files: u64,
+    /// Rows in them.
+    pub rows: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+fn stored(view: &View) -> Vec<StoredDay> {
+    let mut days: BTreeMap<(String, i32), StoredDay> = BTreeMap::new();
+    for (name, table) in view {
+        for file in table.files.iter() {
+            let date = Timestamp(i64::from(file.day) * Timestamp::DAY_MS).date();
+            let day = days.entry((name.clone(), file.day)).or_insert_with(|| StoredDay { table: name.clone(), day: date, files: 0, rows: 0, bytes: 0 });
+            day.files += 1;
+            day.rows += file.rows;
+            day.bytes += file.size;
+        }
+    }
+    days.into_values().collect()
 }
 
 fn infos(view: &View) -> Vec<TableInfo> {
@@ -185,9 +249,9 @@ fn infos(view: &View) -> Vec<TableInfo> {
 /// It sees what is committed. What the log holds beyond that can be read by [`crate::log::read`],
 /// mapped, and given to [`Reader::show`].
 pub struct Reader {
-    root: Root,
+    pub(crate) root: Root,
     tables: Mutex<BTreeMap<String, Table>>,
-    tail: Arc<Tail>,
+    pub(crate) tail: Arc<Tail>,
     engine: Engine,
 }
 
@@ -198,7 +262,8 @@ impl Reader {
     /// [`LakeError`] when they cannot be read.
     pub async fn open(options: &LakeOptions) -> Result<Self, LakeError> {
         let root = Root::open(&options.root, &options.storage)?;
-        let engine = Engine::new(Arc::clone(&root.store), &options.engine)?;
+        let checked = Arc::new(Checked::new(Arc::clone(&root.store), Damages::default()));
+        let engine = Engine::new(checked, &options.engine)?;
         let reader = Self { root, tables: Mutex::default(), tail: Arc::default(), engine };
         reader.refresh().await?;
         Ok(reader)
@@ -236,6 +301,20 @@ impl Reader {
     /// What exists now.
     pub fn tables(&self) -> Vec<TableInfo> {
         infos(&self.tail.view())
+    }
+
+    /// What is stored, by table and day.
+    pub fn stored(&self) -> Vec<StoredDay> {
+        stored(&self.tail.view())
+    }
+
+    /// A query session over the tables as they were at a moment.
+    ///
+    /// # Errors
+    /// As [`Lake::as_of`].
+    pub async fn as_of(&self, at: Timestamp, options: QueryOptions) -> Result<Query, LakeError> {
+        let view = history::view_at(&self.root, at).await?;
+        Ok(Query::new(self.engine.clone(), Arc::new(move || view.clone()), options))
     }
 
     /// A query session over what was there at the last refresh.

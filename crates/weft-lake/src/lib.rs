@@ -16,9 +16,14 @@
 
 mod commit;
 mod error;
+mod export;
+mod history;
+mod integrity;
 mod lake;
 pub mod log;
+mod maintain;
 pub mod query;
+mod rewrite;
 mod table;
 mod tail;
 
@@ -26,8 +31,17 @@ pub use commit::Committed;
 #[doc(hidden)]
 pub use commit::{Failpoint, Step};
 pub use error::{LakeError, PublishError};
-pub use lake::{Lake, LakeOptions, Reader, TableInfo, dir_url};
+pub use export::{ExportOptions, Exported, Layout};
+pub use integrity::scrub::{ScrubOptions, Scrubbed};
+pub use integrity::{DamagedFile, Outcome};
+pub use lake::{Lake, LakeOptions, Reader, StoredDay, TableInfo, dir_url};
 pub use log::{Appended, Log, LogError, LogOptions, Logged, Recovery, Seq};
-pub use query::{EngineOptions, Query, QueryError, QueryOptions, QueryResult, Rows, Truncated};
+pub use maintain::compact::{CompactOptions, Compacted};
+pub use maintain::forget::{Forgotten, IDENTIFIER_BYTES_MIN, Proof, prove};
+pub use maintain::remap::{Anew, Remap, Remapped};
+pub use maintain::retain::{Expired, Retention};
+pub use maintain::tier::Tiered;
+pub use maintain::vacuum::Vacuumed;
+pub use query::{EngineOptions, Query, QueryError, QueryOptions, QueryResult, QueryStats, Rows, Truncated};
 pub use table::schema::Conflict;
 pub use table::{REJECTS, table_name, to_parquet};

@@ -49,6 +49,22 @@ struct State {
     bytes: usize,
 }
 
+impl State {
+    fn set_files(&mut self, files: BTreeMap<String, (SchemaRef, TableFiles)>) {
+        for (table, (schema, change)) in files {
+            let known = self.tables.entry(table).or_insert_with(|| Known { schema: Arc::clone(&schema), files: Arc::default() });
+            // The commit of a crashed run, or another writer, may have brought columns.
+            if let Ok(Some(wider)) = schema::widen(&known.schema, &schema) {
+                known.schema = wider;
+            }
+            known.files = Arc::new(match change {
+                TableFiles::More(more) => known.files.iter().cloned().chain(more.into_iter().map(Arc::new)).collect(),
+                TableFiles::All(all) => all.into_iter().map(Arc::new).collect(),
+            });
+        }
+    }
+}
+
 /// The tables and the tail.
 #[derive(Default)]
 pub(crate) struct Tail(Mutex<State>);
@@ -115,20 +131,20 @@ impl Tail {
         let rest = state.tail.split_off(&to.saturating_add(1));
         let gone = std::mem::replace(&mut state.tail, rest);
         state.bytes = state.bytes.saturating_sub(gone.values().map(|(bytes, _)| bytes).sum());
-        for (table, (schema, change)) in files {
-            let known = state.tables.entry(table).or_insert_with(|| Known { schema: Arc::clone(&schema), files: Arc::default() });
-            // The commit of a crashed run, or another writer, may have brought columns.
-            if let Ok(Some(wider)) = schema::widen(&known.schema, &schema) {
-                known.schema = wider;
-            }
-            known.files = Arc::new(match change {
-                TableFiles::More(more) => known.files.iter().cloned().chain(more.into_iter().map(Arc::new)).collect(),
-                TableFiles::All(all) => all.into_iter().map(Arc::new).collect(),
-            });
-        }
+        state.set_files(files);
         drop(state);
         // Freeing the rows takes time that queries should not wait for.
         drop(gone);
+    }
+
+    /// Files are other ones now, with the tail as it is.
+    pub(crate) fn refile(&self, files: BTreeMap<String, (SchemaRef, TableFiles)>) {
+        self.state().set_files(files);
+    }
+
+    /// Columns of a table.
+    pub(crate) fn schema(&self, table: &str) -> Option<SchemaRef> {
+        self.state().tables.get(table).map(|known| Arc::clone(&known.schema))
     }
 
     /// Everything at this moment.

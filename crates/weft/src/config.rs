@@ -3,6 +3,7 @@
 //! Read without touching the network or the disk beyond the file itself; every fault is found in
 //! one pass, with line and column.
 
+mod life;
 mod read;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use crate::door::Limits;
 use crate::queue::Bounds;
 use weft_identity::facts::Networks;
 
+pub use life::LakeLife;
 pub use read::parse;
 
 /// A fault in a file, for a person.
@@ -43,6 +45,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where the lake's tables are; none means below the data folder.
     pub lake_url: Option<String>,
+    /// What is done to the lake day by day.
+    pub life: LakeLife,
     /// Syslog over UDP.
     pub syslog_udp: Option<SocketAddr>,
     /// Syslog over TCP.
@@ -119,6 +123,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8440)),
             lake_url: None,
+            life: LakeLife::default(),
             syslog_udp: None,
             syslog_tcp: None,
             syslog_stream: "auto".to_owned(),

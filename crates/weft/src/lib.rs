@@ -10,6 +10,7 @@ pub mod content;
 pub mod demo;
 pub mod door;
 pub mod home;
+pub mod life;
 pub mod mesh;
 pub mod pipeline;
 pub mod queue;

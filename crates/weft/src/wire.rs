@@ -2,6 +2,7 @@
 
 pub mod demo;
 mod doors;
+mod life;
 mod loops;
 mod responder;
 mod serve;

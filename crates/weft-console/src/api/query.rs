@@ -52,6 +52,12 @@ pub struct QueryAnswer {
     /// Rows that were read to answer, when the engine says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows_scanned: Option<u64>,
+    /// Files that were read, and of how many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files_read: Option<(u64, u64)>,
+    /// What is missing from the answer, e.g. the rows of a damaged file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// A column of an answer.

@@ -166,6 +166,7 @@ impl Backend for Fake {
             rows,
             elapsed_ms: 12,
             rows_scanned: Some(self.events.len() as u64),
+            ..QueryAnswer::default()
         })
     }
 

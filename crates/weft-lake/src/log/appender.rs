@@ -121,8 +121,10 @@ impl Appender {
         if self.buffer.is_empty() {
             return Ok(());
         }
+        let renew = self.shared.renew.swap(false, std::sync::atomic::Ordering::AcqRel);
         let mut active = match self.active.take() {
-            Some(active) if active.length < self.options.segment_bytes => active,
+            // An empty one has the name that the next one would have.
+            Some(active) if active.length < self.options.segment_bytes && !(renew && active.length > HEADER.len() as u64) => active,
             full => self.roll(full, first)?,
         };
         let before = active.length;

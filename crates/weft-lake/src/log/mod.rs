@@ -6,6 +6,8 @@
 mod appender;
 mod dedup;
 pub mod disk;
+#[cfg(test)]
+mod faults;
 mod frame;
 mod open;
 mod segment;
@@ -172,6 +174,8 @@ pub(crate) struct Shared {
     id: String,
     disk: Arc<dyn Disk>,
     dedup_ids: usize,
+    /// The next frame begins a segment.
+    renew: std::sync::atomic::AtomicBool,
     sealed: Mutex<VecDeque<Sealed>>,
     /// Files of ids of segments that are gone, oldest first, with their number.
     retired: Mutex<VecDeque<(String, usize)>>,
@@ -352,6 +356,11 @@ impl Log {
         state.outstanding = state.outstanding.split_off(&to.saturating_add(1));
         state.positions = positions;
         Ok(())
+    }
+
+    /// Seals the segment that is written to when the next frame comes.
+    pub(crate) fn renew(&self) {
+        self.shared.renew.store(true, std::sync::atomic::Ordering::Release);
     }
 
     /// Frees the space of everything up to the checkpoint.

@@ -131,6 +131,7 @@ impl Log {
             id,
             disk,
             dedup_ids: options.dedup_ids,
+            renew: std::sync::atomic::AtomicBool::new(false),
             sealed: Mutex::new(found.sealed.into()),
             retired: Mutex::new(retired.into()),
             state: Mutex::new(state),

@@ -96,6 +96,21 @@ impl SimulatedDisk {
         self.world().names.keys().filter(|path| path.parent() == Some(dir) && path.to_string_lossy().ends_with(suffix)).cloned().collect()
     }
 
+    /// Puts other bytes in a file's place.
+    pub(crate) fn set(&self, path: &Path, bytes: Vec<u8>) {
+        let mut world = self.world();
+        let place = match world.names.get(path) {
+            Some(place) => *place,
+            None => {
+                world.inodes.push(Inode::default());
+                world.inodes.len() - 1
+            }
+        };
+        world.names.insert(path.to_owned(), place);
+        world.durable_names.insert(path.to_owned(), place);
+        world.inodes[place] = Inode { synced: bytes.clone(), bytes };
+    }
+
     pub(crate) fn flip(&self, path: &Path, at: usize) {
         if let Some(byte) = self.world().inode(path).unwrap().bytes.get_mut(at) {
             *byte ^= 0x40;

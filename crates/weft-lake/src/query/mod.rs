@@ -1,6 +1,7 @@
 //! SQL over tables and tail, within a budget.
 
 mod functions;
+mod notes;
 mod provider;
 mod prune;
 mod text;
@@ -18,16 +19,19 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionConfig;
 use futures::StreamExt as _;
-use object_store::ObjectStore;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::error::LakeError;
+use crate::integrity::Checked;
 use crate::tail::View;
+use notes::Notes;
+pub use notes::QueryStats;
 use provider::EventTable;
 
 /// The name under which queries see the object store of the lake.
@@ -95,6 +99,12 @@ pub enum QueryError {
         /// What asked for it.
         message: String,
     },
+    /// A file turned out to be damaged after rows had been given; asked again, it is left out.
+    #[error("{message}; ask again to get the answer of the other files")]
+    Damaged {
+        /// Which file.
+        message: String,
+    },
     /// Reading or computing failed.
     #[error("the query failed: {message}")]
     Failed {
@@ -138,7 +148,9 @@ pub(crate) struct Engine {
 struct Core {
     runtime: Arc<RuntimeEnv>,
     url: ObjectStoreUrl,
-    store: Arc<dyn ObjectStore>,
+    store: Arc<Checked>,
+    /// What the query at hand learns on its way.
+    notes: Arc<Notes>,
 }
 
 /// Threads of their own: a query that computes for long must not hold up those that take events.
@@ -154,7 +166,7 @@ impl Drop for Threads {
 }
 
 impl Engine {
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, options: &EngineOptions) -> Result<Self, LakeError> {
+    pub(crate) fn new(store: Arc<Checked>, options: &EngineOptions) -> Result<Self, LakeError> {
         let fault = |error: DataFusionError| LakeError::Store { path: STORE.to_owned(), message: error.to_string() };
         let mode = match &options.spill_dir {
             Some(dir) => {
@@ -170,10 +182,10 @@ impl Engine {
             .build_arc()
             .map_err(fault)?;
         let url = ObjectStoreUrl::parse(STORE).map_err(fault)?;
-        runtime.register_object_store(url.as_ref(), Arc::clone(&store));
+        runtime.register_object_store(url.as_ref(), Arc::<Checked>::clone(&store));
         let threads = tokio::runtime::Builder::new_multi_thread().thread_name("weft-query").enable_all().build();
         let threads = threads.map_err(|error| LakeError::of_io("threads for queries", &error))?;
-        Ok(Self { core: Core { runtime, url, store }, threads: Arc::new(Threads(Some(threads))) })
+        Ok(Self { core: Core { runtime, url, store, notes: Arc::default() }, threads: Arc::new(Threads(Some(threads))) })
     }
 }
 
@@ -226,8 +238,8 @@ impl Query {
         let run = run(self.engine.core.clone(), (self.view)(), text::quote_names(sql), planned, sender);
         let task = AbortOnDrop(threads.spawn(run).abort_handle());
         let schema = tokio::time::timeout_at(deadline, plan).await.map_err(|_late| QueryError::Time { limit: self.options.time_max })?;
-        let schema = schema.map_err(|_gone| QueryError::ended())??;
-        Ok(Rows { schema, batches, _task: task, deadline, options: self.options.clone(), given: 0, truncated: None, ended: false })
+        let (schema, notes) = schema.map_err(|_gone| QueryError::ended())??;
+        Ok(Rows { schema, notes, batches, _task: task, deadline, options: self.options.clone(), given: 0, truncated: None, ended: false })
     }
 
     /// All rows within the budget.
@@ -235,12 +247,22 @@ impl Query {
     /// # Errors
     /// As [`Query::rows`]; running out of time is an error, running out of rows is not.
     pub async fn collect(&self, sql: &str) -> Result<QueryResult, QueryError> {
+        loop {
+            match self.collect_once(sql).await {
+                // Each time one file more is known and left out, so this ends.
+                Err(QueryError::Damaged { .. }) => {}
+                result => return result,
+            }
+        }
+    }
+
+    async fn collect_once(&self, sql: &str) -> Result<QueryResult, QueryError> {
         let mut rows = self.rows(sql).await?;
         let mut batches = Vec::new();
         while let Some(batch) = rows.next().await {
             batches.push(batch?);
         }
-        Ok(QueryResult { schema: rows.schema(), batches, truncated: rows.truncated() })
+        Ok(QueryResult { schema: rows.schema(), batches, truncated: rows.truncated(), stats: rows.stats(), warnings: rows.warnings() })
     }
 }
 
@@ -256,43 +278,76 @@ impl Drop for AbortOnDrop {
     }
 }
 
+/// What a query gives, in order; the last says that it is whole.
+type Item = Result<Option<RecordBatch>, QueryError>;
+/// Its columns, and what it learns on its way.
+type Planned = Result<(SchemaRef, Arc<Notes>), QueryError>;
+
 /// One query, on the threads for queries.
-async fn run(
-    core: Core,
-    view: View,
-    sql: String,
-    planned: oneshot::Sender<Result<SchemaRef, QueryError>>,
-    batches: mpsc::Sender<Result<Option<RecordBatch>, QueryError>>,
-) {
-    let stream = async {
-        let context = core.context(&view)?;
-        let only_questions = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        context.sql_with_options(&sql, only_questions).await?.execute_stream().await
-    };
-    let mut stream = match stream.await {
-        Ok(stream) => stream,
-        Err(error) => {
-            // The caller may have gone; then nobody needs the answer.
-            let _gone = planned.send(Err(QueryError::of(&error)));
-            return;
-        }
-    };
-    if planned.send(Ok(stream.schema())).is_err() {
-        return;
-    }
-    while let Some(batch) = stream.next().await {
-        if batches.send(batch.map(Some).map_err(|error| QueryError::of(&error))).await.is_err() {
-            return;
+async fn run(core: Core, view: View, sql: String, planned: oneshot::Sender<Planned>, batches: mpsc::Sender<Item>) {
+    let mut planned = Some(planned);
+    loop {
+        let core = Core { notes: Arc::default(), ..core.clone() };
+        let known = core.store.damages().all().len();
+        match attempt(&core, &view, &sql, &mut planned, &batches).await {
+            Ok(()) => return,
+            // A damaged file was met, and is left out from now on.
+            Err(error) if core.store.damages().all().len() > known => {
+                if planned.is_some() {
+                    continue;
+                }
+                let _gone = batches.send(Err(QueryError::Damaged { message: error.find_root().strip_backtrace() })).await;
+                return;
+            }
+            Err(error) => {
+                // The caller may have gone; then nobody needs the answer.
+                let error = QueryError::of(&error);
+                match planned.take() {
+                    Some(planned) => drop(planned.send(Err(error))),
+                    None => drop(batches.send(Err(error)).await),
+                }
+                return;
+            }
         }
     }
-    // Said in so many words: a channel that just closes is a query that died.
-    let _gone = batches.send(Ok(None)).await;
+}
+
+/// Plans and runs; tells the columns with the first rows, so that a file that turns out to be
+/// damaged before costs no more than another attempt.
+async fn attempt(
+    core: &Core,
+    view: &View,
+    sql: &str,
+    planned: &mut Option<oneshot::Sender<Planned>>,
+    batches: &mpsc::Sender<Item>,
+) -> Result<(), DataFusionError> {
+    let context = core.context(view)?;
+    let only_questions = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    let plan = context.sql_with_options(sql, only_questions).await?.create_physical_plan().await?;
+    let mut stream = execute_stream(Arc::clone(&plan), context.task_ctx())?;
+    loop {
+        let batch = stream.next().await.transpose()?;
+        if let Some(planned) = planned.take()
+            && planned.send(Ok((stream.schema(), Arc::clone(&core.notes)))).is_err()
+        {
+            return Ok(());
+        }
+        let ended = batch.is_none();
+        if ended {
+            core.notes.finish(&*plan);
+        }
+        // At the end it is said in so many words: a channel that just closes is a query that died.
+        if batches.send(Ok(batch)).await.is_err() || ended {
+            return Ok(());
+        }
+    }
 }
 
 /// Rows as they come.
 pub struct Rows {
     schema: SchemaRef,
-    batches: mpsc::Receiver<Result<Option<RecordBatch>, QueryError>>,
+    notes: Arc<Notes>,
+    batches: mpsc::Receiver<Item>,
     _task: AbortOnDrop,
     deadline: Instant,
     options: QueryOptions,
@@ -310,6 +365,16 @@ impl Rows {
     /// Whether rows were cut off; known at the end.
     pub fn truncated(&self) -> Option<Truncated> {
         self.truncated
+    }
+
+    /// How many files were read for it; complete at the end.
+    pub fn stats(&self) -> QueryStats {
+        self.notes.stats()
+    }
+
+    /// What is missing from the answer, for a person; complete at the end.
+    pub fn warnings(&self) -> Vec<String> {
+        self.notes.warnings()
     }
 
     /// The next rows; none at the end or when the row budget is used up.
@@ -354,6 +419,10 @@ pub struct QueryResult {
     pub batches: Vec<RecordBatch>,
     /// Whether there were more.
     pub truncated: Option<Truncated>,
+    /// How many files were read for it.
+    pub stats: QueryStats,
+    /// What is missing from it, for a person.
+    pub warnings: Vec<String>,
 }
 
 impl QueryResult {

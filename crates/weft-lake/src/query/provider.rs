@@ -59,6 +59,7 @@ const COMMON: &[&str] = &[
 /// A file and the table that it is in.
 #[derive(Debug, Clone)]
 pub(super) struct Located {
+    pub(super) table: Arc<str>,
     pub(super) path: String,
     pub(super) file: Arc<DataFile>,
 }
@@ -104,14 +105,16 @@ impl EventTable {
         if let Some(predicate) = &predicate {
             files = prune::by_statistics(files, predicate, &self.schema);
         }
+        files.retain(|file| self.is_readable(file));
         let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
-        let reader = Arc::new(CachedParquetFileReaderFactory::new(Arc::clone(&self.core.store), cache));
+        let reader = Arc::new(CachedParquetFileReaderFactory::new(Arc::<crate::integrity::Checked>::clone(&self.core.store), cache));
         let wanted = prune::wanted(filters, &self.schema);
         let files: Vec<PartitionedFile> = if wanted.is_empty() {
             files.iter().map(|file| partitioned(file, None, &self.schema)).collect()
         } else {
             prune::by_content(files, &wanted, &*reader).await?.iter().map(|(file, plan)| partitioned(file, plan.clone(), &self.schema)).collect()
         };
+        self.core.notes.files(self.files.len(), files.len());
         if files.is_empty() {
             return Ok(None);
         }
@@ -131,6 +134,18 @@ impl EventTable {
             .with_limit(limit)
             .build();
         Ok(Some(DataSourceExec::from_data_source(config)))
+    }
+
+    /// Not when it is known to be damaged beyond mending; then the answer says so.
+    fn is_readable(&self, file: &Located) -> bool {
+        let readable = self.core.store.expect(&file.table, &file.path, &file.file);
+        if !readable {
+            self.core.notes.warn(format!(
+                "`{}` is damaged: its {} rows are not in the answer; `weft lake scrub --repair` mends what can be mended",
+                file.path, file.file.rows
+            ));
+        }
+        readable
     }
 
     fn scan_tail(&self, projection: Option<&Vec<usize>>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
@@ -188,7 +203,8 @@ impl TableProvider for EventTable {
 }
 
 fn located<'a>(name: &'a str, view: &'a TableView) -> impl Iterator<Item = Located> + 'a {
-    view.files.iter().map(move |file| Located { path: format!("{name}/{}", file.path), file: Arc::clone(file) })
+    let table: Arc<str> = name.into();
+    view.files.iter().map(move |file| Located { table: Arc::clone(&table), path: format!("{name}/{}", file.path), file: Arc::clone(file) })
 }
 
 /// The common columns, each as wide as any table has it; one whose types disagree is left out.

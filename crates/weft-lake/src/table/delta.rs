@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use arrow::datatypes::SchemaRef;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TableReference};
-use deltalake::kernel::{Action, Add, LogicalFileView, MetadataExt as _, Protocol, StructType, Transaction, new_metadata};
+use deltalake::kernel::{Action, Add, LogicalFileView, MetadataExt as _, Protocol, Remove, StructType, Transaction, new_metadata};
 use deltalake::logstore::LogStoreRef;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::table::state::DeltaTableState;
@@ -16,10 +16,15 @@ use super::schema::{self, DAY};
 use super::store::Root;
 use super::{DataFile, REJECTS};
 use crate::LakeError;
+use crate::integrity::twin;
 
 /// What one commit adds to one table.
 pub(crate) struct Addition<'a> {
     pub(crate) files: &'a [DataFile],
+    /// Files that they replace.
+    pub(crate) removed: &'a [DataFile],
+    /// Whether the new files hold just the rows of the removed ones.
+    pub(crate) same_rows: bool,
     /// All columns that the table must have afterwards.
     pub(crate) schema: SchemaRef,
     /// Name of the log that the rows came through.
@@ -35,17 +40,24 @@ pub(crate) struct Table {
     name: String,
     log_store: LogStoreRef,
     state: Option<DeltaTableState>,
+    root: Root,
 }
 
 impl Table {
     /// A table that may not exist yet.
     pub(crate) fn new(root: &Root, name: &str) -> Result<Self, LakeError> {
-        Ok(Self { name: name.to_owned(), log_store: root.log_store(name)?, state: None })
+        Ok(Self { name: name.to_owned(), log_store: root.log_store(name)?, state: None, root: root.clone() })
     }
 
     /// Loads the table.
     pub(crate) async fn load(&mut self) -> Result<(), LakeError> {
-        let state = DeltaTableState::try_new(self.log_store.as_ref(), None).await.map_err(|error| self.fault(&error))?;
+        self.load_at(None).await
+    }
+
+    /// Loads the table as it was after a commit.
+    pub(crate) async fn load_at(&mut self, version: Option<u64>) -> Result<(), LakeError> {
+        twin::check(&self.root, &self.name).await?;
+        let state = DeltaTableState::try_new(self.log_store.as_ref(), version).await.map_err(|error| self.fault(&error))?;
         // Deletion vectors and column mapping begin at version 2: we would show what was deleted.
         if state.protocol().min_reader_version() > 1 {
             let message = "another engine has changed it to a newer protocol: read it with that engine, or restore it".to_owned();
@@ -86,12 +98,17 @@ impl Table {
     /// Adds files, and columns where there are new ones, in one commit; returns its version.
     pub(crate) async fn commit(&mut self, addition: Addition<'_>) -> Result<u64, LakeError> {
         let mut actions = self.schema_actions(&addition.schema)?;
-        actions.extend(addition.files.iter().map(|file| Action::Add(add(file))));
+        actions.extend(addition.removed.iter().map(|file| Action::Remove(remove(file, addition.same_rows))));
+        actions.extend(addition.files.iter().map(|file| Action::Add(Add { data_change: !addition.same_rows, ..add(file) })));
         let properties = CommitProperties::default()
             .with_application_transaction(Transaction::new(addition.app, addition.upto))
             .with_metadata(addition.notes)
             .with_cleanup_expired_logs(Some(true));
-        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: Some(vec![DAY.to_owned()]), predicate: None };
+        let operation = match (addition.same_rows, addition.removed.is_empty()) {
+            (true, _) => DeltaOperation::Optimize { predicate: None, target_size: 0 },
+            (false, true) => DeltaOperation::Write { mode: SaveMode::Append, partition_by: Some(vec![DAY.to_owned()]), predicate: None },
+            (false, false) => DeltaOperation::Delete { predicate: None },
+        };
         let reference = self.state.as_ref().map(|state| state as &dyn TableReference);
         let commit = CommitBuilder::from(properties).with_actions(actions).build(reference, self.log_store.clone(), operation).await;
         let commit = commit.map_err(|error| self.fault(&error))?;
@@ -132,15 +149,34 @@ fn configuration(table: &str) -> Vec<(&'static str, &'static str)> {
     vec![("delta.checkpointInterval", "50"), ("delta.dataSkippingStatsColumns", skipping), ("delta.logRetentionDuration", "interval 7 days")]
 }
 
+fn partition(file: &DataFile) -> HashMap<String, Option<String>> {
+    HashMap::from([(DAY.to_owned(), Some(Timestamp(i64::from(file.day) * Timestamp::DAY_MS).date()))])
+}
+
+fn remove(file: &DataFile, same_rows: bool) -> Remove {
+    Remove {
+        path: file.path.clone(),
+        data_change: !same_rows,
+        deletion_timestamp: Some(now_ms()),
+        extended_file_metadata: Some(true),
+        partition_values: Some(partition(file)),
+        size: i64::try_from(file.size).ok(),
+        tags: None,
+        deletion_vector: None,
+        base_row_id: None,
+        default_row_commit_version: None,
+    }
+}
+
 fn add(file: &DataFile) -> Add {
     Add {
         path: file.path.clone(),
-        partition_values: HashMap::from([(DAY.to_owned(), Some(Timestamp(i64::from(file.day) * Timestamp::DAY_MS).date()))]),
+        partition_values: partition(file),
         size: i64::try_from(file.size).unwrap_or(i64::MAX),
         modification_time: now_ms(),
         data_change: true,
         stats: Some(file.stats.to_string()),
-        tags: Some(HashMap::from([("weft.blake3".to_owned(), Some(file.digest.clone()))])),
+        tags: Some(tags(file)),
         deletion_vector: None,
         base_row_id: None,
         default_row_commit_version: None,
@@ -148,12 +184,25 @@ fn add(file: &DataFile) -> Add {
     }
 }
 
+/// Names of our tags of a data file.
+const DIGEST: &str = "weft.blake3";
+const SEAL: &str = "weft.seal";
+const MARK: &str = "weft.mark";
+
+fn tags(file: &DataFile) -> HashMap<String, Option<String>> {
+    let tags = [(DIGEST, &file.digest), (SEAL, &file.seal), (MARK, &file.mark)];
+    tags.into_iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| (name.to_owned(), Some(text.clone()))).collect()
+}
+
 fn data_file(view: &LogicalFileView) -> DataFile {
+    #[expect(deprecated, reason = "the only way to the tags, which say how a file is checked")]
+    let tags = view.add_action().tags.unwrap_or_default();
+    let tag = |name: &str| tags.get(name).cloned().flatten().unwrap_or_default();
     let stats: Value = view.stats().and_then(|stats| serde_json::from_str(&stats).ok()).unwrap_or_default();
     let day = view.partition_values_map().get(DAY).and_then(Option::as_deref).and_then(parse_day).unwrap_or(0);
     let rows = stats.get("numRecords").and_then(Value::as_u64).unwrap_or(0);
-    // The digest is for those who check files; it stays in the Delta log.
-    DataFile { path: view.path().into_owned(), size: u64::try_from(view.size()).unwrap_or(0), rows, day, stats, digest: String::new() }
+    let size = u64::try_from(view.size()).unwrap_or(0);
+    DataFile { path: view.path().into_owned(), size, rows, day, stats, digest: tag(DIGEST), seal: tag(SEAL), mark: tag(MARK) }
 }
 
 /// Days since 1970 of `YYYY-MM-DD`.

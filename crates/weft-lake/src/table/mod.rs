@@ -3,6 +3,7 @@
 
 pub(crate) mod cloud;
 pub(crate) mod delta;
+mod files;
 pub(crate) mod schema;
 pub(crate) mod store;
 pub(crate) mod writer;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use weft_model::{ClassUid, Reject};
 
 use crate::LakeError;
+use crate::integrity::Seal;
 
 /// Table of the records that did not become events.
 pub const REJECTS: &str = "rejects";
@@ -40,11 +42,22 @@ pub(crate) struct DataFile {
     pub(crate) day: i32,
     /// Delta statistics: `numRecords`, `minValues`, `maxValues`, `nullCount`.
     pub(crate) stats: Value,
-    /// BLAKE3 of the bytes.
+    /// BLAKE3 of the bytes; empty when another engine wrote the file.
     pub(crate) digest: String,
+    /// Layout of what the file can be checked and mended by, see [`crate::integrity::seal`].
+    #[serde(default)]
+    pub(crate) seal: String,
+    /// What was done to its rows, e.g. that the raw records were dropped.
+    #[serde(default)]
+    pub(crate) mark: String,
 }
 
 impl DataFile {
+    /// How it can be checked and mended, if it can.
+    pub(crate) fn seal(&self) -> Option<Seal> {
+        self.seal.parse().ok()
+    }
+
     /// Smallest and largest value of a top-level number.
     pub(crate) fn bounds(&self, column: &str) -> Option<(i64, i64)> {
         let value = |bound: &str| self.stats.get(bound)?.get(column)?.as_i64();

@@ -20,7 +20,7 @@ pub(crate) struct Root {
     options: HashMap<String, String>,
     pub(crate) store: Arc<dyn ObjectStore>,
     /// The directory, when it is one: then we sync what we write ourselves.
-    local: Option<PathBuf>,
+    pub(super) local: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Root {
@@ -91,6 +91,9 @@ impl Root {
     /// Removes a file; one that is not there is no fault.
     pub(crate) async fn remove(&self, table: &str, path: &str) -> Result<(), LakeError> {
         let name = format!("{table}/{path}");
+        if let Some(cold) = self.path(&name).and_then(|file| std::fs::read_link(file).ok()) {
+            std::fs::remove_file(&cold).map_err(|error| LakeError::of_io(&cold.display().to_string(), &error))?;
+        }
         match self.store.delete(&StorePath::from(name.as_str())).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(LakeError::Store { path: name, message: error.to_string() }),
@@ -136,7 +139,7 @@ fn write_synced(root: &Path, file: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// Syncs the directories from `folder` up to `root`, so that new names survive.
-fn sync_up(root: &Path, folder: &Path) -> std::io::Result<()> {
+pub(super) fn sync_up(root: &Path, folder: &Path) -> std::io::Result<()> {
     for dir in folder.ancestors() {
         std::fs::File::open(dir)?.sync_all()?;
         if dir == root {

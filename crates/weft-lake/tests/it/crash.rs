@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use weft_lake::{Failpoint, LakeError};
 use weft_model::{Mapped, RawBatch};
 
-use crate::support::{ingest, map, map_otherwise, number, open, open_cut, raw, replay};
+use crate::support::{files_of, ingest, map, map_otherwise, number, open, open_cut, raw, replay};
 
 /// Cuts at the `at`-th step of the life of a lake.
 fn cut_at(at: usize) -> (Failpoint, Arc<AtomicUsize>) {
@@ -71,19 +71,7 @@ async fn crash_and_return(at: usize, remap: fn(&RawBatch) -> Mapped) -> bool {
 /// Data files that no table knows.
 fn orphans(dir: &std::path::Path, lake: &weft_lake::Lake) -> usize {
     let known: usize = lake.tables().iter().map(|table| table.files).sum();
-    let mut found = 0;
-    let mut folders = vec![dir.join("lake")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap().flatten() {
-            let path = entry.path();
-            if path.is_dir() && !path.ends_with("_delta_log") {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "parquet") {
-                found += 1;
-            }
-        }
-    }
-    found - known
+    files_of(dir) - known
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,9 +9,13 @@
     reason = "a test may fail loudly"
 )]
 
+mod compact;
 mod crash;
+mod damage;
 mod evolve;
+mod full;
 mod independent;
+mod life;
 mod read;
 mod sql;
 mod support;

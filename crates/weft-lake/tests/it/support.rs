@@ -151,3 +151,20 @@ pub async fn files_read(lake: &Lake, sql: &str) -> usize {
     let plan = result.to_text();
     plan.matches(".parquet").count()
 }
+
+/// Data files on the disk, whether a table names them or not.
+pub fn files_of(dir: &Path) -> usize {
+    let mut found = 0;
+    let mut folders = vec![dir.join("lake")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() && !path.ends_with("_delta_log") && !path.ends_with("_weft") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "parquet") {
+                found += 1;
+            }
+        }
+    }
+    found
+}

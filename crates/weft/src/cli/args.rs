@@ -52,6 +52,11 @@ pub enum Verb {
     Query(Query),
     /// List the tables and views of the lake.
     Tables,
+    /// The lake in daily life: compact, retain, scrub, usage, and more.
+    #[command(subcommand)]
+    Lake(super::Lake),
+    /// Write events as plain Parquet, or in the layout of a security lake.
+    Export(super::Export),
     /// Raw records that could not be mapped.
     #[command(subcommand)]
     Rejects(Rejects),
@@ -131,6 +136,12 @@ pub struct Query {
     /// Longest time to take, seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     pub timeout: u64,
+    /// Over the tables as they were at this time (RFC 3339), as far back as their files are kept.
+    #[arg(long, value_name = "TIME")]
+    pub as_of: Option<String>,
+    /// Tell on standard error how many files were read.
+    #[arg(long)]
+    pub stats: bool,
 }
 
 /// `rejects`

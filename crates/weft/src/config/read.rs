@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{Config, Fault, FileConfig, TokenConfig};
 
-type Table<'a> = DeTable<'a>;
+pub(super) type Table<'a> = DeTable<'a>;
 type Item<'t, 'a> = &'t Spanned<DeValue<'a>>;
 
 /// Reads the text of `file`; the faults are all there are.
@@ -28,14 +28,14 @@ pub fn parse(file: &str, text: &str) -> Result<Config, Vec<Fault>> {
     if reader.faults.is_empty() { Ok(config) } else { Err(reader.faults) }
 }
 
-struct Reader<'s> {
+pub(super) struct Reader<'s> {
     file: &'s str,
     text: &'s str,
     faults: Vec<Fault>,
 }
 
 impl Reader<'_> {
-    fn fault(&mut self, at: usize, message: String) {
+    pub(super) fn fault(&mut self, at: usize, message: String) {
         let before = self.text.get(..at.min(self.text.len())).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
@@ -43,11 +43,14 @@ impl Reader<'_> {
     }
 
     fn document(&mut self, table: &Table<'_>, config: &mut Config) {
-        self.known(table, "", &["listen", "lake", "syslog", "token", "file", "budget", "response", "networks"]);
+        self.known(table, "", &["listen", "lake", "retention", "syslog", "token", "file", "budget", "response", "networks"]);
         self.address(table, "listen", |address| config.listen = address);
         if let Some(lake) = self.table(table, "lake") {
-            self.known(lake, "lake", &["url"]);
             self.string(lake, "url", |url| config.lake_url = Some(url));
+            self.lake(lake, &mut config.life);
+        }
+        for (at, rule) in self.tables(table, "retention") {
+            config.life.retention.extend(self.retention(at, rule));
         }
         if let Some(syslog) = self.table(table, "syslog") {
             self.known(syslog, "syslog", &["udp", "tcp", "stream"]);
@@ -134,7 +137,7 @@ impl Reader<'_> {
         self.number(budget, "query_seconds_max", 1..=3600, |n| into.query_seconds_max = n);
     }
 
-    fn known(&mut self, table: &Table<'_>, section: &str, names: &[&str]) {
+    pub(super) fn known(&mut self, table: &Table<'_>, section: &str, names: &[&str]) {
         for key in table.keys() {
             let name = key.get_ref();
             if !names.contains(&name.as_ref()) {
@@ -163,7 +166,7 @@ impl Reader<'_> {
         found.unwrap_or_default()
     }
 
-    fn string(&mut self, table: &Table<'_>, name: &str, set: impl FnOnce(String)) {
+    pub(super) fn string(&mut self, table: &Table<'_>, name: &str, set: impl FnOnce(String)) {
         let Some(item) = table.get(name) else { return };
         match item.get_ref().as_str() {
             Some(text) => set(text.to_owned()),
@@ -171,7 +174,7 @@ impl Reader<'_> {
         }
     }
 
-    fn strings(&mut self, table: &Table<'_>, name: &str, set: impl FnOnce(Vec<String>)) {
+    pub(super) fn strings(&mut self, table: &Table<'_>, name: &str, set: impl FnOnce(Vec<String>)) {
         let Some(item) = table.get(name) else { return };
         let texts: Option<Vec<String>> =
             item.get_ref().as_array().and_then(|items| items.iter().map(|one| one.get_ref().as_str().map(str::to_owned)).collect());
@@ -197,7 +200,7 @@ impl Reader<'_> {
         }
     }
 
-    fn number(&mut self, table: &Table<'_>, name: &str, range: std::ops::RangeInclusive<u64>, set: impl FnOnce(u64)) {
+    pub(super) fn number(&mut self, table: &Table<'_>, name: &str, range: std::ops::RangeInclusive<u64>, set: impl FnOnce(u64)) {
         let Some(item) = table.get(name) else { return };
         let value = item.get_ref().as_integer().and_then(|n| u64::from_str_radix(n.as_str(), n.radix()).ok());
         match value {
@@ -223,7 +226,7 @@ mod tests {
             faults,
             [
                 "weft.toml:1:10: `listen` must be an address with port, e.g. `\"127.0.0.1:8440\"`",
-                "weft.toml:2:1: unknown key `lissten`; known: listen, lake, syslog, token, file, budget, response, networks",
+                "weft.toml:2:1: unknown key `lissten`; known: listen, lake, retention, syslog, token, file, budget, response, networks",
                 "weft.toml:4:18: `commit_seconds` must be a whole number from 1 to 3600",
                 "weft.toml:6:1: `token` needs a `secret` of at least 16 characters, e.g. from `openssl rand -hex 24`",
                 "weft.toml:9:1: `file` needs a `path`: a file, a folder, or a folder with a pattern such as `*.log`",

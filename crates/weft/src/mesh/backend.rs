@@ -46,6 +46,8 @@ impl Backend for Mesh {
             truncated: result.truncated.is_some(),
             elapsed_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             rows_scanned: None,
+            files_read: Some((result.stats.files_read, result.stats.files)),
+            warnings: result.warnings,
         })
     }
 
@@ -132,7 +134,7 @@ pub(crate) fn api_error(error: QueryError) -> ApiError {
         QueryError::Sql { .. } => ErrorCode::BadRequest,
         QueryError::Time { .. } => ErrorCode::Timeout,
         QueryError::Memory { .. } => ErrorCode::Busy,
-        QueryError::Failed { .. } => ErrorCode::Internal,
+        QueryError::Failed { .. } | QueryError::Damaged { .. } => ErrorCode::Internal,
     };
     ApiError::new(code, error.to_string())
 }

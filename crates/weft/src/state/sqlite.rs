@@ -1,5 +1,7 @@
 //! The embedded store.
 
+mod forget;
+
 use std::path::Path;
 use std::time::Duration;
 

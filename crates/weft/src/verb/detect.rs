@@ -117,7 +117,7 @@ async fn over_lake(home: &Home, detect: &cli::Detect, engine: &mut weft_analytic
 }
 
 /// RFC 3339, or epoch milliseconds.
-fn millis(time: &str) -> Result<i64, Fault> {
+pub(super) fn millis(time: &str) -> Result<i64, Fault> {
     let parsed = time.parse().ok().or_else(|| arrow::compute::kernels::cast_utils::string_to_timestamp_nanos(time).ok().map(|nanos| nanos / 1_000_000));
     parsed.ok_or_else(|| Fault::misuse(format!("`{time}` is not a time such as `2026-01-31T12:00:00Z`")))
 }

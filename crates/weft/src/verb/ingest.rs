@@ -68,7 +68,7 @@ fn refuse_running(home: &Home) -> Result<(), Fault> {
 }
 
 /// Findings are in the lake already; somebody has to read the channel.
-fn count_findings(stand: &mut Stand) -> tokio::task::JoinHandle<()> {
+pub(super) fn count_findings(stand: &mut Stand) -> tokio::task::JoinHandle<()> {
     let findings = stand.findings.take();
     tokio::spawn(async move {
         let Some(mut findings) = findings else { return };

@@ -3,8 +3,10 @@
 mod bench;
 mod check;
 mod detect;
+mod export;
 mod ingest;
 mod input;
+mod lake;
 mod map;
 mod offline;
 mod query;
@@ -32,6 +34,8 @@ pub fn run(args: Args) -> Result<Outcome, Fault> {
         Verb::Detect(detect) => runtime.block_on(detect::run(&home()?, &detect, &mut out)),
         Verb::Query(query) => runtime.block_on(query::run(&home()?, &query, &mut out)),
         Verb::Tables => runtime.block_on(query::tables(&home()?, &mut out)),
+        Verb::Lake(lake) => runtime.block_on(lake::run(&home()?, lake, &mut out)),
+        Verb::Export(export) => runtime.block_on(export::run(&home()?, &export, &mut out)),
         Verb::Rejects(Rejects::List) => runtime.block_on(query::rejects(&home()?, &mut out)),
         Verb::Rejects(Rejects::Replay) => runtime.block_on(ingest::replay(&home()?, &mut out)),
         Verb::Posture(Posture::Run) => runtime.block_on(runs::posture_run(&home()?, &mut out)),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::offline::{Answer, ask, open};
+use super::offline::{Answer, ask, open, past};
 use crate::cli::{self, Fault, Outcome, Output, Rows};
 use crate::home::Home;
 use crate::mesh::REJECT_GROUPS;
@@ -18,12 +18,21 @@ const LIST_SECONDS_MAX: u64 = 60;
 /// # Errors
 /// A statement that is wrong, or takes too long.
 pub(super) async fn run(home: &Home, query: &cli::Query, out: &mut Output) -> Result<Outcome, Fault> {
-    let answer = ask(home, &query.sql, query.limit, query.timeout).await?;
+    let answer = match &query.as_of {
+        Some(time) => past(home, &query.sql, time, query.limit, query.timeout).await?,
+        None => ask(home, &query.sql, query.limit, query.timeout).await?,
+    };
+    if query.stats
+        && let Some(stats) = answer.stats
+    {
+        cli::say(&format!("{} of {} files were read, {} bytes of them", stats.files_read, stats.files, stats.bytes_read));
+    }
     print(answer, out)
 }
 
 fn print(answer: Answer, out: &mut Output) -> Result<Outcome, Fault> {
     let shown = answer.rows.len();
+    answer.warnings.iter().for_each(|warning| cli::say(warning));
     out.rows(&Rows { columns: answer.columns, rows: answer.rows })?;
     if answer.truncated {
         cli::say(&format!("only the first {shown} rows are shown; `--limit` gives more"));
@@ -70,7 +79,7 @@ pub(super) async fn rejects(home: &Home, out: &mut Output) -> Result<Outcome, Fa
     let columns = || ["stream", "cause", "count", "last_ms", "message", "example"].map(str::to_owned).to_vec();
     let answer = match ask(home, REJECT_GROUPS, GROUPS_MAX, LIST_SECONDS_MAX).await {
         Err(Fault::Misuse(messages)) if messages.iter().any(|message| message.contains("rejects")) => {
-            Answer { columns: columns(), rows: Vec::new(), truncated: false }
+            Answer { columns: columns(), rows: Vec::new(), ..Answer::default() }
         }
         answer => answer?,
     };

@@ -12,7 +12,7 @@ use weft_console::{Console, ConsoleConfig, LoginKeys};
 use super::doors::{self, Doors};
 use super::loops::{self, Loops};
 use super::stand::{Stand, rules_of};
-use super::{demo, responder};
+use super::{demo, life, responder};
 use crate::cli::{Fault, Output, Up};
 use crate::content;
 use crate::door::Ingress;
@@ -77,6 +77,9 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
         stop: stop.clone(),
     };
     let loops = tokio::spawn(loops::run(loops, stand.findings.take()));
+    let journal = QueueJournal(stand.queue.clone());
+    let life = life::Life { pipeline: stand.pipeline().clone(), life: home.config.life.clone(), journal, state, stop: stop.clone() };
+    let life = tokio::spawn(life::run(life));
     home.announce(&run)?;
     let player = if up.demo { Some(demo::start(&home, &run, &mut doors, stop.clone()).await?) } else { None };
     out.line(&format!("Weft is up. Sign in: {}{}", run.address, keys.login_path()))?;
@@ -94,6 +97,7 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     doors.close().await;
     http.await.map_err(Fault::failed)?;
     loops.await.map_err(Fault::failed)?;
+    life.await.map_err(Fault::failed)?;
     stand.close().await
 }
 

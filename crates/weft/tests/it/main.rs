@@ -11,6 +11,7 @@
 
 mod command;
 mod demo;
+mod lake;
 mod mesh;
 
 use std::io::Write as _;
