@@ -119,7 +119,7 @@ fn the_control_without_checksums_reads_what_was_never_written() {
         let mut flipped = bytes.clone();
         flipped[next - 10] ^= 1;
         frame::seal_again(&mut flipped[**start..next], 7);
-        let frame::Next::Frame(read, _) = frame::decode(&Bytes::from(flipped), **start, 7) else { return false };
+        let frame::Next::Frame(read, _) = frame::decode::<frame::Frame>(&Bytes::from(flipped), **start, 7) else { return false };
         read.batch != batch(read.batch.records[0].id.0)
     });
     assert!(altered.count() > 0, "the test cannot see an altered record");
