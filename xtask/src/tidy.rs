@@ -44,7 +44,8 @@ const EDGES: [(&str, &[&str]); 13] = [
 const LAKE_ONLY: [&str; 4] = ["datafusion", "deltalake", "parquet", "object_store"];
 
 /// Names in manifests that are common words or open formats rather than somebody's product.
-const COMMON: [&str; 10] = ["OCSF", "IETF", "Syslog", "Linux", "Windows", "Common Event Format", "Log Event Extended Format", "nftables", "Box", "Generic"];
+const COMMON: [&str; 11] =
+    ["OCSF", "IETF", "Syslog", "Linux", "Windows", "macOS", "Common Event Format", "Log Event Extended Format", "nftables", "Box", "Generic"];
 
 /// Where a name stands for a form of text that many tools write, and is a word of the mapping language.
 const FORMATS: [(&str, &str); 2] = [("crates/weft-ingest/", "zeek"), ("crates/weft/src/door/", "splunk")];

@@ -11,6 +11,8 @@
 
 mod claims;
 mod files;
+mod panther;
 mod recall;
 mod scenarios;
+mod strangers;
 mod telemetry;

@@ -11,7 +11,7 @@ use crate::decode::{self, Form, Malformed};
 use crate::language::Trie;
 use crate::language::expr;
 use crate::language::file::Format;
-use crate::language::link::{Linker, Names};
+use crate::language::link::{Linker, Names, Patterns};
 use crate::map::Scratch;
 use crate::map::code::{Code, NOWHERE, Scope};
 use crate::map::program::{Delimiter, Program};
@@ -113,9 +113,10 @@ impl Recogniser {
         let mut recogniser = Self::default();
         let mut order: Vec<(usize, &Program)> = programs.iter().enumerate().collect();
         order.sort_by_key(|(_, program)| program.generic);
+        let mut patterns = Patterns::default();
         for (place, program) in order {
             let Some(text) = &program.recognise_text else { continue };
-            let mut linker = Linker { names: &Names::default(), trie: &mut recogniser.trie, captures: &[], item: false };
+            let mut linker = Linker { names: &Names::default(), trie: &mut recogniser.trie, captures: &[], item: false, patterns: &mut patterns };
             let linked = expr::parse(text).map_err(|fault| (fault.at, fault.message)).and_then(|expr| linker.link(&expr).map_err(|message| (0, message)));
             match linked {
                 Ok(condition) => recogniser.add(place, program, condition),
@@ -230,7 +231,7 @@ fn necessary(condition: &Code) -> Option<Vec<u32>> {
             let [left, right] = &**sides;
             necessary(left).or_else(|| necessary(right))
         }
-        Code::In(value, _) | Code::Matches(value, _) | Code::Group(value, ..) => necessary(value),
+        Code::In(value, _) | Code::Matches(value, _) | Code::Group(value, ..) | Code::Replace(value, ..) => necessary(value),
         Code::Coalesce(parts) => parts.iter().map(necessary).collect::<Option<Vec<_>>>().map(|sets| sets.concat()),
         Code::Call(function, arguments) if function.needs_first() => arguments.first().and_then(necessary),
         _ => None,

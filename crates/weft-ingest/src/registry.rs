@@ -53,6 +53,15 @@ impl Registry {
         claimed.ok().and_then(|place| self.programs.get(place)).is_some_and(|program| !program.generic)
     }
 
+    /// The stream that STREAM `auto` gives the first record of a batch to, or what that carries.
+    pub fn recognised(&self, batch: &RawBatch) -> Option<&Program> {
+        let record = batch.records.first()?;
+        let text = decode::unmarked(decode::text(&record.bytes).ok()?);
+        let (arena, mut scratch) = (Bump::new(), Scratch::default());
+        let stream = self.recognise(Given { text, batch, record }, &mut scratch, &arena).ok()?.program.stream.clone();
+        self.program(&stream)
+    }
+
     /// All streams by name, and `auto`.
     pub fn streams(&self) -> impl Iterator<Item = &StreamId> {
         self.programs.iter().map(|program| &program.stream)

@@ -4,6 +4,7 @@
 //! Only tests depend on it. It knows no layer and no lake.
 
 pub mod scenario;
+pub mod strangers;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -56,13 +56,17 @@ pub fn is_plain_header(line: &str) -> bool {
     let joined = names.iter().filter(|name| name.contains(['_', '-'])).count();
     names.len() >= 4
         && names.iter().all(named)
-        && (line.contains(',') || line.contains('\t') || joined * 3 >= names.len() || (names.len() >= 10 && joined >= 2 && line == line.to_lowercase()))
+        && (line.contains([',', '\t', ';', '|']) || joined * 3 >= names.len() || (names.len() >= 10 && joined >= 2 && line == line.to_lowercase()))
 }
 
 fn delimiter(form: Form<'_>, line: &str) -> char {
     match form.delimiter {
         Some(Delimiter::Char(delimiter)) => delimiter,
-        _ => ['\t', ',', ' '].into_iter().find(|delimiter| line.contains(*delimiter)).unwrap_or(','),
+        _ => {
+            let most = [',', ';', '|'].into_iter().map(|delimiter| (line.matches(delimiter).count(), delimiter)).rev().max_by_key(|(count, _)| *count);
+            let most = most.filter(|(count, _)| *count > 0).map(|(_, delimiter)| delimiter);
+            line.contains('\t').then_some('\t').or(most).unwrap_or(if line.contains(' ') { ' ' } else { ',' })
+        }
     }
 }
 
@@ -110,6 +114,7 @@ mod tests {
         assert!(is_header("version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes", form));
         assert!(!is_header("2 111122223333 eni-0example 203.0.113.77 10.20.0.15 51022 22 6 12 4096", form));
         assert!(!is_header("- - - -", form));
+        assert!(is_plain_header("Time;User;Source IP;Action") && is_plain_header("time|user|src_ip|action"));
     }
 
     #[test]

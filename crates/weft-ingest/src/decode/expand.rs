@@ -24,6 +24,7 @@ pub fn expand<'a>(rules: &[(Vec<Segment>, Form)], mut nodes: &'a Nodes<'a>, aren
 fn find(nodes: &Nodes<'_>, path: &[Segment]) -> Option<usize> {
     path.iter().try_fold(0, |index, segment| match segment {
         Segment::Key(key) => tree::get(nodes, index, key),
+        Segment::Word { .. } => None,
         Segment::Index(place) => tree::items(nodes, index).nth(usize::try_from(*place).ok()?),
     })
 }

@@ -65,7 +65,9 @@ pub fn header(text: &str) -> Option<Header<'_>> {
     if let Some(rest) = pri.and_then(|_| rest.strip_prefix("1 ")) {
         return rfc5424(pri, rest);
     }
-    let (timestamp, rest) = leading_time(rest).unwrap_or(("", rest));
+    // What only a device would write is a time only behind a priority: other logs begin like it.
+    let time = if pri.is_some() { epoch(rest).or_else(|| leading_time(rest)) } else { plain_time(rest) };
+    let (timestamp, rest) = time.unwrap_or(("", rest));
     if pri.is_none() && timestamp.is_empty() {
         return None;
     }
@@ -161,29 +163,82 @@ fn tag(word: &str) -> Option<(&str, &str)> {
     named.then_some((app, pid))
 }
 
-/// `Nov  9 08:19:41`, with a year, or RFC 3339.
-fn leading_time(text: &str) -> Option<(&str, &str)> {
+const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+
+fn is_month(text: Option<&str>) -> bool {
+    text.is_some_and(|text| MONTHS.iter().any(|month| month.eq_ignore_ascii_case(text)))
+}
+
+/// `Nov  9 08:19:41`, or RFC 3339.
+fn plain_time(text: &str) -> Option<(&str, &str)> {
     let text = text.trim_start().trim_start_matches('*');
-    let bytes = text.as_bytes();
-    if bytes.first().is_some_and(u8::is_ascii_digit) {
-        let (word, rest) = text.split_once(' ')?;
-        let iso = word.len() >= 19 && word.as_bytes().get(4) == Some(&b'-') && word.as_bytes().get(10).is_some_and(|byte| matches!(byte, b'T' | b't'));
-        if iso {
-            return Some((word, rest));
-        }
-        let (clock, rest) = rest.split_once(' ')?;
-        let spaced = word.len() == 10 && word.as_bytes().get(4) == Some(&b'-') && clock.as_bytes().get(2) == Some(&b':');
-        return spaced.then(|| (text.get(..word.len() + 1 + clock.len()).unwrap_or(word), rest));
+    let first = text.as_bytes().first()?;
+    let plain = is_month(text.get(..3)) || (first.is_ascii_digit() && text.as_bytes().get(4) == Some(&b'-'));
+    if plain { leading_time(text) } else { None }
+}
+
+/// The time at the start: `Nov  9 08:19:41`, with a year before or after the day, RFC 3339, with a
+/// space or slashes, in brackets, with the day or the year first, or an epoch.
+fn leading_time(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_start().trim_start_matches(['*', '.']).trim_start();
+    if let Some((time, rest)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        let whole = leading_time(time).is_some_and(|(_, left)| left.trim().is_empty()) || is_access_time(time);
+        return whole.then_some((time, rest));
     }
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    if !text.get(..3).is_some_and(|month| MONTHS.contains(&month)) {
+    if text.as_bytes().first().is_some_and(u8::is_ascii_digit) { numeric_time(text) } else { named_time(text) }
+}
+
+/// `13/Aug/2024:15:58:20 +0000`
+fn is_access_time(text: &str) -> bool {
+    is_month(text.get(3..6)) && text.as_bytes().get(11) == Some(&b':')
+}
+
+/// `1723564700`, `1723564700.353`
+fn epoch(text: &str) -> Option<(&str, &str)> {
+    let (word, rest) = text.split_once(' ')?;
+    let seconds = word.split_once('.').map_or(word, |(seconds, _)| seconds);
+    (seconds.len() == 10 && seconds.starts_with(['1', '2']) && seconds.bytes().all(|byte| byte.is_ascii_digit())).then_some((word, rest))
+}
+
+fn numeric_time(text: &str) -> Option<(&str, &str)> {
+    let (word, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+    let bytes = word.as_bytes();
+    let dated = matches!(bytes, [_, _, _, _, b'-' | b'/', _, _, b'-' | b'/', ..] | [_, _, b'/' | b'.' | b'-', _, _, b'/' | b'.' | b'-', _, _, _, _]);
+    if dated && bytes.get(10).is_some_and(|byte| matches!(byte, b'T' | b't')) && bytes.len() >= 19 {
+        return Some((word.trim_end_matches(':'), rest));
+    }
+    let (clock, after) = rest.trim_start().split_once([' ', '\t']).unwrap_or((rest.trim_start(), ""));
+    if dated && bytes.len() == 10 && clock.as_bytes().get(2) == Some(&b':') {
+        return until(text, clock).map(|(time, rest)| (time.trim_end_matches([':', ',']), rest));
+    }
+    // `13 Aug 2024 15:58:20`, `2024 Aug 13 15:58:20`
+    if is_month(clock.get(..3)) && clock.len() == 3 && bytes.len() <= 4 && bytes.iter().all(u8::is_ascii_digit) {
+        let third = after.split_ascii_whitespace().nth(1)?;
+        return (third.as_bytes().get(2) == Some(&b':')).then(|| until(text, third))?;
+    }
+    None
+}
+
+/// Up to the end of a part of the text.
+fn until<'a>(text: &'a str, part: &str) -> Option<(&'a str, &'a str)> {
+    let end = text.find(part)? + part.len();
+    text.split_at_checked(end)
+}
+
+fn named_time(text: &str) -> Option<(&str, &str)> {
+    let dayless = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"].iter().find_map(|day| text.strip_prefix(day)).map(str::trim_start);
+    if let Some((time, rest)) = dayless.and_then(named_time) {
+        let year = rest.trim_start().split(' ').next().filter(|year| year.len() == 4 && year.starts_with("20"));
+        return year.map_or(Some((time, rest)), |year| until(text, year));
+    }
+    if !is_month(text.get(..3)) {
         return None;
     }
     let colon = text.find(':').filter(|colon| *colon <= 16)?;
     let clock_end = text.get(colon..)?.find([' ', '\t']).map_or(text.len(), |end| colon + end);
     let (time, rest) = text.split_at_checked(clock_end)?;
     let time = time.trim_end_matches(':');
-    (time.split_ascii_whitespace().count() >= 3).then_some((time, rest))
+    (time.split_ascii_whitespace().count() >= 3 || text.as_bytes().get(3) == Some(&b'/')).then_some((time, rest))
 }
 
 #[cfg(test)]
@@ -205,6 +260,24 @@ mod tests {
         assert_eq!((parsed.host, parsed.app, parsed.pid, parsed.message), ("web01", "sshd", "99", "Accepted publickey for root"));
         let parsed = header("Nov  9 08:19:41 host kernel: [1.0] up").unwrap();
         assert_eq!((parsed.app, parsed.message), ("kernel", "[1.0] up"));
+        for time in [
+            "2024/08/13 15:58:20",
+            "13 Aug 2024 15:58:20",
+            "2024 Aug 13 15:58:20",
+            "13.08.2024 15:58:20",
+            "1723564700",
+            "1723564700.353",
+            "Aug 13 2024 15:58:20",
+            "Tue Aug 13 15:58:20 2024",
+            "aug/13/2024 15:58:20",
+            "2024-08-13T15:58:20.353+02:00",
+        ] {
+            let line = format!("<13>{time} fw1 app: said");
+            let parsed = header(&line).unwrap();
+            assert_eq!((parsed.timestamp, parsed.host, parsed.app, parsed.message), (time, "fw1", "app", "said"), "{time}");
+        }
+        assert_eq!(header("<13>[2024-08-13 15:58:20] fw1 app: said").unwrap().timestamp, "2024-08-13 15:58:20");
+        assert!(header("[2024-08-13T15:58:20Z] \"GET / HTTP/1.1\" 200").is_none());
         assert_eq!(header("<13>plain words").unwrap().message, "plain words");
         assert!(header("plain words").is_none());
     }

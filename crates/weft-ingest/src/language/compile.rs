@@ -10,13 +10,16 @@ use weft_model::{ClassUid, StreamId};
 use super::draft::{Draft, EachDraft, Value, Within};
 use super::expr::{self, Expr, Segment};
 use super::file::{ConnectorFile, EachFile, EventFile, MappingFile, OneOrMany, Sets, StreamFile, read};
-use super::link::Names;
+use super::link::{Names, Patterns};
 use super::{Fault, Faults};
 use crate::map::classes;
 use crate::map::program::{Classes, Delimiter, Program};
 use crate::recognise::Recogniser;
 
+mod library;
 mod plan;
+
+use library::Library;
 
 /// Files of one connector, as `(path below the folder, text)`.
 #[derive(Debug, Clone)]
@@ -65,7 +68,7 @@ pub fn compile(sources: &[ConnectorSource]) -> Compiled {
     let schema = schema();
     let mut compiled = Compiled::default();
     let mut streams: Vec<(usize, StreamFile, Vec<Unit<'_>>)> = Vec::new();
-    for (connector, units, faults) in side_by_side(sources, |source| read_source(source, schema)) {
+    for (connector, units, faults) in side_by_side(sources, |source, library: &mut Library| read_source(&mut At { sources, source, library }, schema)) {
         compiled.faults.extend(faults);
         let Some(connector) = connector else { continue };
         let place = compiled.connectors.len();
@@ -75,10 +78,10 @@ pub fn compile(sources: &[ConnectorSource]) -> Compiled {
     let drafts = streams.iter().flat_map(|(.., units)| units).flat_map(|unit| unit.events.iter().chain(&unit.fallback));
     compiled.classes = classes::layout(schema, drafts.map(|event| (event.class, &event.draft)));
     compiled.classes.complete(schema);
-    let planned = side_by_side(&streams, |(place, stream, units)| {
+    let planned = side_by_side(&streams, |(place, stream, units), patterns: &mut Patterns| {
         let mut faults = Vec::new();
         let connector = compiled.connectors.get(*place)?;
-        let program = plan::plan(empty_program(connector, stream), units, &compiled.classes, &mut faults);
+        let program = plan::plan(empty_program(connector, stream), units, &compiled.classes, patterns, &mut faults);
         Some((program, faults))
     });
     for (program, faults) in planned.into_iter().flatten() {
@@ -92,31 +95,43 @@ pub fn compile(sources: &[ConnectorSource]) -> Compiled {
     compiled
 }
 
-/// Does the work for every item, on as many threads as the machine runs at a time: a start waits for it.
-fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+/// Does the work for every item, on as many threads as the machine runs at a time: a start waits for
+/// it. What one thread has read or checked it need not do again: each has a memory of its own.
+fn side_by_side<T: Sync, M: Default, R: Send>(items: &[T], work: impl Fn(&T, &mut M) -> R + Sync) -> Vec<R> {
     let share = items.len().div_ceil(std::thread::available_parallelism().map_or(1, std::num::NonZero::get)).max(1);
-    let work = &work;
+    let all = |items: &[T]| {
+        let mut memory = M::default();
+        items.iter().map(|item| work(item, &mut memory)).collect::<Vec<R>>()
+    };
+    let all = &all;
     std::thread::scope(|scope| {
         let shares = items.chunks(share).map(|items| {
-            let done = move || items.iter().map(work).collect::<Vec<R>>();
+            let done = move || all(items);
             // Without a thread the work is done here.
             std::thread::Builder::new().spawn_scoped(scope, done).map_err(|_| items)
         });
         let shares: Vec<_> = shares.collect();
         let join = |share: Result<std::thread::ScopedJoinHandle<'_, Vec<R>>, &[T]>| match share {
             Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            Err(items) => items.iter().map(work).collect(),
+            Err(items) => all(items),
         };
         shares.into_iter().flat_map(join).collect()
     })
 }
 
+/// A connector among all others.
+struct At<'c> {
+    sources: &'c [ConnectorSource],
+    source: &'c ConnectorSource,
+    library: &'c mut Library,
+}
+
 /// A connector with the units of each of its streams, and what is wrong.
-fn read_source<'s>(source: &ConnectorSource, schema: &'s Schema) -> (Option<ConnectorFile>, Vec<Vec<Unit<'s>>>, Vec<Fault>) {
+fn read_source<'s>(at: &mut At<'_>, schema: &'s Schema) -> (Option<ConnectorFile>, Vec<Vec<Unit<'s>>>, Vec<Fault>) {
     let mut faults = Vec::new();
-    let connector = read_connector(source, &mut faults);
+    let connector = read_connector(at.source, &mut faults);
     let streams = connector.iter().flat_map(|connector| &connector.stream);
-    let units = streams.map(|stream| stream_units(source, stream, schema, &mut faults)).collect();
+    let units = streams.map(|stream| stream_units(at, stream, schema, &mut faults)).collect();
     (connector, units, faults)
 }
 
@@ -176,27 +191,26 @@ fn empty_program(connector: &ConnectorFile, stream: &StreamFile) -> Program {
     }
 }
 
-fn stream_units<'s>(source: &ConnectorSource, stream: &StreamFile, schema: &'s Schema, faults: &mut Vec<Fault>) -> Vec<Unit<'s>> {
+fn stream_units<'s>(at: &mut At<'_>, stream: &StreamFile, schema: &'s Schema, faults: &mut Vec<Fault>) -> Vec<Unit<'s>> {
+    let At { sources, source, library } = at;
     let names = if stream.mappings.is_empty() { vec![stream.name.get_ref().clone()] } else { stream.mappings.clone() };
     let mut units = Vec::new();
     for name in names {
-        let path = format!("mapping/{name}.toml");
-        let Some((_, text)) = source.files.iter().find(|(file, _)| *file == path) else {
+        let Some((file, text)) = library::text(sources, source, &name) else {
             // Events that are OCSF already need no mapping.
             if !matches!(&stream.format, OneOrMany::One(super::file::Format::Ocsf)) {
                 let (file, text) = manifest(source).unwrap_or(("connector.toml", ""));
                 let full = format!("{}/{file}", source.name);
                 let mut found = Faults::new(&full, text);
-                found.add(stream.name.span().start, format!("`{path}` is missing"));
+                found.add(stream.name.span().start, format!("`{}` is missing", library::path(source, &name)));
                 faults.extend(found.into_list());
             }
             continue;
         };
-        let file = format!("{}/{path}", source.name);
         let mut found = Faults::new(&file, text);
         if let Some(mut mapping) = read::<MappingFile>(text, &mut found) {
             let own: Vec<String> = mapping.set.keys().cloned().collect();
-            include(source, &mut mapping, &mut found);
+            include(sources, library::owner(sources, source, &name), &mut mapping, library, &mut found);
             units.push(unit(&file, text, mapping, &own, schema, &mut found));
         }
         faults.extend(found.into_list());
@@ -205,33 +219,12 @@ fn stream_units<'s>(source: &ConnectorSource, stream: &StreamFile, schema: &'s S
 }
 
 /// Takes over what included files define and this one does not.
-fn include(source: &ConnectorSource, mapping: &mut MappingFile, faults: &mut Faults<'_>) {
+fn include(sources: &[ConnectorSource], source: &ConnectorSource, mapping: &mut MappingFile, library: &mut Library, faults: &mut Faults<'_>) {
     for name in mapping.include.clone() {
-        let path = format!("mapping/{name}.toml");
-        let Some((_, text)) = source.files.iter().find(|(file, _)| *file == path) else {
-            faults.add(0, format!("`{path}`, which is included, is missing"));
-            continue;
-        };
-        let full = format!("{}/{path}", source.name);
-        let mut found = Faults::new(&full, text);
-        let Some(other) = read::<MappingFile>(text, &mut found) else {
-            faults.add(0, format!("`{path}`, which is included, has a fault"));
-            continue;
-        };
-        if mapping.absent.len() <= 1 {
-            mapping.absent = other.absent;
+        match library.read(sources, source, &name) {
+            Ok(other) => library::take_over(mapping, &other),
+            Err(message) => faults.add(0, message),
         }
-        fill(&mut mapping.alias, other.alias);
-        fill(&mut mapping.table, other.table);
-        fill(&mut mapping.set, other.set);
-        fill(&mut mapping.group, other.group);
-        mapping.each.splice(0..0, other.each);
-    }
-}
-
-fn fill<V>(own: &mut BTreeMap<String, V>, other: BTreeMap<String, V>) {
-    for (name, value) in other {
-        own.entry(name).or_insert(value);
     }
 }
 

@@ -31,6 +31,14 @@ pub enum Segment {
     Key(String),
     /// Place in an array, from the end when negative.
     Index(i64),
+    /// The end of a path however it is spelt, folded by [`super::words::fold`]; only in aliases,
+    /// and only alone.
+    Word {
+        /// Letters and digits, in lower case.
+        text: String,
+        /// Whether it may begin within a key (`clientIp` for `ip`), rather than with one.
+        within: bool,
+    },
 }
 
 /// What surrounds the record.

@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::Trie;
 use super::expr::{self, Const, Expr, Segment};
 use super::file::MappingFile;
+use super::words;
 use crate::map::code::{Code, Table};
 use crate::map::func::Func;
 use crate::map::pattern::Pattern;
@@ -37,6 +38,12 @@ fn alias_path(path: &Spanned<String>, fault: &mut impl FnMut(usize, String)) -> 
     if text.is_empty() {
         return Some(Vec::new());
     }
+    if let Some(word) = text.strip_prefix('~') {
+        return word_path(word).or_else(|| {
+            fault(path.span().start, format!("`{text}` has no letter or digit after `~`"));
+            None
+        });
+    }
     match expr::parse(text) {
         Ok(Expr::Path(segments)) => Some(segments),
         _ => {
@@ -44,6 +51,12 @@ fn alias_path(path: &Spanned<String>, fault: &mut impl FnMut(usize, String)) -> 
             None
         }
     }
+}
+
+/// `~source_ip`: that end of a path in any spelling; `~*ip`: any key that ends so.
+fn word_path(word: &str) -> Option<Vec<Segment>> {
+    let text = words::fold(word);
+    (!text.is_empty()).then(|| vec![Segment::Word { text, within: word.starts_with('*') }])
 }
 
 fn table(rows: &BTreeMap<String, Spanned<toml::Value>>, fault: &mut impl FnMut(usize, String)) -> Table {
@@ -72,6 +85,25 @@ fn constant(value: &toml::Value) -> Option<Code> {
     }
 }
 
+/// Regexes by their text: what many streams include is checked, and later compiled, once.
+#[derive(Default)]
+pub struct Patterns(HashMap<String, Arc<Pattern>>);
+
+impl Patterns {
+    /// The regex with this text.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn get(&mut self, text: &str) -> Result<Arc<Pattern>, String> {
+        if let Some(known) = self.0.get(text) {
+            return Ok(Arc::clone(known));
+        }
+        let pattern = Arc::new(Pattern::new(text)?);
+        self.0.insert(text.to_owned(), Arc::clone(&pattern));
+        Ok(pattern)
+    }
+}
+
 /// Turns expressions into code.
 pub struct Linker<'l> {
     /// Names of the file.
@@ -82,6 +114,8 @@ pub struct Linker<'l> {
     pub captures: &'l [String],
     /// Whether paths start at the item of an `each`.
     pub item: bool,
+    /// Regexes that are known.
+    pub patterns: &'l mut Patterns,
 }
 
 impl Linker<'_> {
@@ -111,7 +145,7 @@ impl Linker<'_> {
                 Code::Compare(*op, Box::new([self.link(left)?, self.link(right)?]))
             }
             Expr::In(value, list) => Code::In(Box::new(self.link(value)?), list.iter().map(literal).collect()),
-            Expr::Matches(value, text) => Code::Matches(Box::new(self.link(value)?), Arc::new(Pattern::new(text)?)),
+            Expr::Matches(value, text) => Code::Matches(Box::new(self.link(value)?), self.patterns.get(text)?),
         })
     }
 
@@ -162,8 +196,12 @@ impl Linker<'_> {
                     Some(Expr::Const(Const::Int(group))) => usize::try_from(*group).map_err(|_| "a group number is not negative".to_owned())?,
                     Some(_) => return Err("the third argument of `regex` is the number of a group".to_owned()),
                 };
-                Ok(Code::Group(Box::new(self.link(value)?), Arc::new(Pattern::new(text)?), group))
+                Ok(Code::Group(Box::new(self.link(value)?), self.patterns.get(text)?, group))
             }
+            ("resub", [value, Expr::Const(Const::Text(text)), Expr::Const(Const::Text(with))]) => {
+                Ok(Code::Replace(Box::new(self.link(value)?), self.patterns.get(text)?, with.as_str().into()))
+            }
+            ("resub", _) => Err("`resub` wants a value, a regex in quotes, and what to put in place of its matches (`$1` is a group)".to_owned()),
             ("regex", _) => Err("`regex` wants a value, a regex in quotes, and perhaps the number of a group".to_owned()),
             _ => {
                 let (function, takes) = Func::named(name).ok_or_else(|| unknown_function(name))?;

@@ -8,7 +8,8 @@ use super::draft::{Draft, Within, required_ids};
 use crate::map::program::Rule;
 
 /// Attributes of an event that the engine fills in itself.
-const FILLED: [&str; 9] = ["class_uid", "category_uid", "type_uid", "activity_id", "severity_id", "time", "metadata", "metadata.version", "osint"];
+const FILLED: [&str; 10] =
+    ["class_uid", "category_uid", "type_uid", "activity_id", "severity_id", "time", "metadata", "metadata.version", "metadata.product", "osint"];
 
 /// A bit for each path whose presence matters.
 #[derive(Debug, Default)]

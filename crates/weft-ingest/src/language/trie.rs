@@ -3,6 +3,7 @@
 use hashbrown::HashMap;
 
 use super::expr::Segment;
+use super::words::Words;
 use crate::map::code::NOWHERE;
 use crate::tree::{self, Node, Nodes};
 
@@ -17,6 +18,7 @@ pub type Slot = u32;
 pub struct Trie {
     nodes: Vec<TrieNode>,
     slots: HashMap<Vec<Segment>, Slot>,
+    words: Words,
 }
 
 #[derive(Debug, Default)]
@@ -29,7 +31,7 @@ struct TrieNode {
 
 impl Default for Trie {
     fn default() -> Self {
-        Self { nodes: vec![TrieNode::default()], slots: HashMap::new() }
+        Self { nodes: vec![TrieNode::default()], slots: HashMap::new(), words: Words::default() }
     }
 }
 
@@ -41,7 +43,10 @@ impl Trie {
         }
         let slot = Slot::try_from(self.slots.len()).unwrap_or(NOWHERE);
         self.slots.insert(path.to_vec(), slot);
-        self.insert(0, path, slot);
+        match path {
+            [Segment::Word { text, within }] => self.words.add(text, *within, slot),
+            _ => self.insert(0, path, slot),
+        }
         slot
     }
 
@@ -57,6 +62,9 @@ impl Trie {
 
     /// Nested, and with the rest of the path as one key with dots, from each level on.
     fn insert(&mut self, at: usize, path: &[Segment], slot: Slot) {
+        if path.iter().any(|segment| matches!(segment, Segment::Word { .. })) {
+            return;
+        }
         let Some((head, rest)) = path.split_first() else {
             if let Some(node) = self.nodes.get_mut(at) {
                 node.slot.get_or_insert(slot);
@@ -77,6 +85,8 @@ impl Trie {
         let found = match segment {
             Segment::Key(key) if key == ANY => *node.any.get_or_insert(next),
             Segment::Key(key) => *node.keys.entry(key.as_str().into()).or_insert(next),
+            // A word is a whole path; below one there is nothing to find.
+            Segment::Word { .. } => return 0,
             Segment::Index(place) => match node.places.iter().find(|(known, _)| known == place) {
                 Some((_, child)) => *child,
                 None => {
@@ -96,6 +106,7 @@ impl Trie {
         slots.clear();
         slots.resize(self.slots.len(), NOWHERE);
         self.visit(nodes, 0, 0, slots);
+        self.words.locate(nodes, slots);
     }
 
     fn visit(&self, nodes: &Nodes<'_>, index: usize, at: usize, slots: &mut [u32]) {

@@ -57,6 +57,8 @@ pub enum Code {
     Table(Box<Code>, Arc<Table>),
     /// A group of a regex.
     Group(Box<Code>, Arc<Pattern>, usize),
+    /// Every match of a regex replaced.
+    Replace(Box<Code>, Arc<Pattern>, Arc<str>),
     /// `not`
     Not(Box<Code>),
     /// `and`
@@ -129,6 +131,7 @@ impl<'a> Scope<'a> {
                     None => return self.dotted(index, segments.get(position..)?),
                 },
                 Segment::Index(place) => self.place(index, *place)?,
+                Segment::Word { .. } => return None,
             };
         }
         Some(index)
@@ -209,6 +212,10 @@ impl Code {
             Self::Group(text, pattern, group) => {
                 let found = text.eval(scope).text(scope.arena).zip(pattern.regex()).and_then(|(text, regex)| regex.captures(text));
                 found.and_then(|found| found.get(*group)).map_or(Val::Null, |found| Val::Text(found.as_str()))
+            }
+            Self::Replace(text, pattern, with) => {
+                let found = text.eval(scope).text(scope.arena).zip(pattern.regex());
+                found.map_or(Val::Null, |(text, regex)| Val::Text(scope.arena.alloc_str(&regex.replace_all(text, &**with))))
             }
             Self::Not(_) | Self::All(_) | Self::Any(_) | Self::Compare(..) | Self::In(..) | Self::Matches(..) => Val::Bool(self.holds(scope)),
         }

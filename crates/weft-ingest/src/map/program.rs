@@ -152,7 +152,7 @@ pub struct Capture {
     /// The text.
     pub on: Code,
     /// The regex.
-    pub pattern: Pattern,
+    pub pattern: Arc<Pattern>,
     /// Number of the group of each capture.
     pub groups: Vec<usize>,
 }

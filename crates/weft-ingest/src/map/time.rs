@@ -37,7 +37,13 @@ pub fn filetime(number: i64) -> i64 {
 /// Text in any of the usual shapes; `received` (epoch ms) gives the year where the shape has none.
 pub fn parse(text: &str, received: i64) -> Option<i64> {
     let text = text.trim();
-    iso(text.as_bytes()).or_else(|| number(text)).or_else(|| syslog(text, received)).or_else(|| rare(text))
+    iso(text.as_bytes()).or_else(|| compact(text)).or_else(|| number(text)).or_else(|| syslog(text, received)).or_else(|| rare(text))
+}
+
+/// `20240813155820`: fourteen digits are a date, for as an epoch they would be centuries away.
+fn compact(text: &str) -> Option<i64> {
+    let dated = text.len() == 14 && (text.starts_with("19") || text.starts_with("20")) && text.bytes().all(|byte| byte.is_ascii_digit());
+    if dated { civil(text, "%Y%m%d%H%M%S") } else { None }
 }
 
 fn number(text: &str) -> Option<i64> {
@@ -101,9 +107,27 @@ fn offset(text: &[u8]) -> Option<i64> {
             };
             Some(if *sign == b'-' { -1 } else { 1 } * (hours * 60 + minutes))
         }
-        _ => None,
+        name => ZONES.iter().find(|(zone, _)| zone.as_bytes() == name).map(|(_, hours)| hours * 60),
     }
 }
+
+/// Names of zones that devices write, in hours east of UTC; RFC 2822 section 4.3 and Europe's.
+const ZONES: [(&str, i64); 14] = [
+    ("EST", -5),
+    ("EDT", -4),
+    ("CST", -6),
+    ("CDT", -5),
+    ("MST", -7),
+    ("MDT", -6),
+    ("PST", -8),
+    ("PDT", -7),
+    ("WET", 0),
+    ("WEST", 1),
+    ("CET", 1),
+    ("CEST", 2),
+    ("EET", 2),
+    ("EEST", 3),
+];
 
 fn digits(text: &[u8]) -> Option<i64> {
     text.iter().try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0')))
@@ -134,7 +158,12 @@ fn syslog(text: &str, received: i64) -> Option<i64> {
     let (minute, rest) = rest.split_once(':')?;
     let (second, fractional) = rest.split_at_checked(2)?;
     let (millis, _) = fraction(fractional.as_bytes());
-    let clock = ((hour.parse::<i64>().ok()? * 60 + minute.parse::<i64>().ok()?) * 60 + second.parse::<i64>().ok()?) * 1000 + millis;
+    let hour = match (hour.parse::<i64>().ok()?, words.next()) {
+        (hour, Some("PM")) => hour % 12 + 12,
+        (hour, Some("AM")) => hour % 12,
+        (hour, _) => hour,
+    };
+    let clock = ((hour * 60 + minute.parse::<i64>().ok()?) * 60 + second.parse::<i64>().ok()?) * 1000 + millis;
     let at = |year| days_from_civil(year, month, day) * 86_400_000 + clock;
     if let Some(year) = given {
         return Some(at(year));
@@ -152,16 +181,29 @@ fn month(name: &str) -> Option<i64> {
 
 /// Shapes that are seen now and then.
 fn rare(text: &str) -> Option<i64> {
-    const ZONED: [&str; 3] = ["%d/%b/%Y:%H:%M:%S %z", "%a, %d %b %Y %H:%M:%S %z", "%Y-%m-%d %H:%M:%S%.f %z"];
-    const CIVIL: [&str; 8] = [
+    const ZONED: [&str; 5] = ["%d/%b/%Y:%H:%M:%S %z", "%a, %d %b %Y %H:%M:%S %z", "%Y-%m-%d %H:%M:%S%.f %z", "%d %b %Y %H:%M:%S %z", "%a %b %e %H:%M:%S %Y %z"];
+    const CIVIL: [&str; 20] = [
         "%m/%d/%Y %I:%M:%S %p",
-        "%m/%d/%Y %H:%M:%S",
+        "%m/%d/%Y %H:%M:%S%.f",
         "%a %b %e %H:%M:%S %Y",
-        "%d/%b/%Y:%H:%M:%S",
+        "%d/%b/%Y:%H:%M:%S%.f",
         "%a, %d %b %Y %H:%M:%S GMT",
-        "%d %b %Y %H:%M:%S",
+        "%d %b %Y %H:%M:%S%.f",
         "%d-%b-%Y %H:%M:%S%.f",
         "%Y%m%dT%H%M%SZ",
+        // Day before month only where the other way round it is no date.
+        "%d/%m/%Y %H:%M:%S%.f",
+        "%d.%m.%Y %H:%M:%S%.f",
+        "%d-%m-%Y %H:%M:%S%.f",
+        "%m/%d/%y %H:%M:%S",
+        "%m/%d/%Y, %I:%M:%S %p",
+        "%b/%d/%Y %H:%M:%S",
+        "%d%b%Y %H:%M:%S",
+        "%Y%m%d %H:%M:%S",
+        "%a %b %e %H:%M:%S UTC %Y",
+        "%a %b %e %Y %H:%M:%S",
+        "%b %d, %Y %I:%M:%S %p",
+        "%d/%b/%Y %H:%M:%S",
     ];
     ZONED.iter().find_map(|format| zoned(text, format)).or_else(|| CIVIL.iter().find_map(|format| civil(text, format)))
 }
@@ -206,6 +248,14 @@ mod tests {
             "Aug 13 15:58:20",
             "Aug 13 2024 15:58:20",
             "Tue, 13 Aug 2024 15:58:20 GMT",
+            "20240813155820",
+            "2024-08-13 17:58:20 CEST",
+            "13.08.2024 15:58:20",
+            "13/08/2024 15:58:20.000",
+            "aug/13/2024 15:58:20",
+            "13Aug2024 15:58:20",
+            "Tue Aug 13 15:58:20 UTC 2024",
+            "Aug 13, 2024 03:58:20 PM",
         ] {
             assert_eq!(parse(text, at), Some(at), "{text}");
         }

@@ -6,25 +6,24 @@ use std::sync::Arc;
 use weft_model::ocsf::{Attribute, Class, Schema, Type, schema};
 
 use super::super::draft::{Draft, Value, Within, kind, required_ids};
-use super::super::link::{Linker, Names};
+use super::super::link::{Linker, Names, Patterns};
 use super::super::rules::{Bits, rules};
 use super::super::{Fault, Faults, Trie};
 use super::{EventDraft, Unit, absent, names};
 use crate::map::code::Code;
 use crate::map::columns::{Kind, Layout};
 use crate::map::dispatch;
-use crate::map::pattern::Pattern;
 use crate::map::program::{Assign, Capture, ClassNames, Classes, Completion, Convert, EachPlan, ListPlan, ObjectPlan, Plan, Program};
 
 /// Completes the program of one stream.
-pub(super) fn plan(mut program: Program, units: &[Unit<'_>], classes: &Classes, faults: &mut Vec<Fault>) -> Program {
+pub(super) fn plan(mut program: Program, units: &[Unit<'_>], classes: &Classes, patterns: &mut Patterns, faults: &mut Vec<Fault>) -> Program {
     let mut fallbacks = Vec::new();
     let mut candidates = Vec::new();
     for unit in units {
         let mut found = Faults::new(&unit.file, &unit.text);
         let names = names(unit, &mut found);
         let absent = absent(unit);
-        let mut compiler = Compiler { schema: schema(), classes, names: &names, trie: &mut program.trie, faults: &mut found };
+        let mut compiler = Compiler { schema: schema(), classes, names: &names, trie: &mut program.trie, patterns, faults: &mut found };
         for event in &unit.events {
             if let Some(plan) = compiler.event(event, Arc::clone(&absent)) {
                 candidates.push((plan, fallbacks.len()));
@@ -44,6 +43,7 @@ struct Compiler<'c, 'f, 't> {
     classes: &'c Classes,
     names: &'c Names,
     trie: &'c mut Trie,
+    patterns: &'c mut Patterns,
     faults: &'f mut Faults<'t>,
 }
 
@@ -77,7 +77,7 @@ impl Compiler<'_, '_, '_> {
 
     fn capture(&mut self, on: &Value, text: &str, at: usize) -> Option<(Capture, Vec<String>)> {
         let on = self.link(on, &[], false)?;
-        let pattern = match Pattern::new(text) {
+        let pattern = match self.patterns.get(text) {
             Ok(pattern) => pattern,
             Err(message) => {
                 self.faults.add(at, message);
@@ -90,7 +90,7 @@ impl Compiler<'_, '_, '_> {
     }
 
     fn link(&mut self, value: &Value, captures: &[String], item: bool) -> Option<Code> {
-        let mut linker = Linker { names: self.names, trie: self.trie, captures, item };
+        let mut linker = Linker { names: self.names, trie: self.trie, captures, item, patterns: self.patterns };
         match linker.link(&value.expr) {
             Ok(code) => Some(code),
             Err(message) => {
