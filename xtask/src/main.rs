@@ -1,8 +1,10 @@
-//! Chores of the project: `cargo xtask up | test | fuzz | console | ocsf SCHEMA.json`.
+//! Chores of the project: `cargo xtask up | test | fuzz | console | ocsf SCHEMA.json |
+//! attack BUNDLE.json VERSION`.
 //!
 //! What it deliberately does not know: the insides of any crate. It runs programs, and its own
 //! tests read the source tree (`tidy`).
 
+mod attack;
 mod console;
 mod fuzz;
 mod independent;
@@ -16,7 +18,7 @@ mod up;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask up [ARGUMENTS OF weft up] | test | fuzz [TARGET] [SECONDS] | console | ocsf SCHEMA.json";
+const USAGE: &str = "usage: cargo xtask up [ARGUMENTS OF weft up] | test | fuzz [TARGET] [SECONDS] | console | ocsf SCHEMA.json | attack BUNDLE.json VERSION";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         ["fuzz", rest @ ..] => fuzz::run(&root, rest),
         ["console"] => console::build(&root).map(|_| ()),
         ["ocsf", schema] => ocsf::run(&root, Path::new(schema)).map(|done| run::say(&done)),
+        ["attack", bundle, version] => attack::run(&root, Path::new(bundle), version).map(|done| run::say(&done)),
         _ => Err(USAGE.to_owned()),
     };
     match done {

@@ -12,5 +12,6 @@
 pub mod engine;
 pub mod sigma;
 
-pub use engine::{Engine, Pressure, RuleFault, RuleFile, State, compile};
+pub use engine::{Engine, Pressure, RuleFault, RuleFile, State, compile, compile_with};
 pub use sigma::fields::FieldMap;
+pub use sigma::pipeline::Pipelines;

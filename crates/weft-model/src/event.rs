@@ -6,7 +6,7 @@
 
 use std::io::Write as _;
 
-use arrow::array::{Array, ArrayRef, AsArray, StringArray, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, StructArray};
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int32Type, Int64Type, UInt32Type};
 use arrow::record_batch::RecordBatch;
 use serde_json::Value;
@@ -36,8 +36,16 @@ pub fn column(rows: &RecordBatch, path: &str) -> Option<ArrayRef> {
 
 /// The text at a path and row, where it is text and present.
 pub fn text(array: &ArrayRef, row: usize) -> Option<&str> {
-    let strings: &StringArray = array.as_string_opt::<i32>()?;
-    (row < strings.len() && strings.is_valid(row)).then(|| strings.value(row))
+    if row >= array.len() || array.is_null(row) {
+        return None;
+    }
+    // The lake hands texts out as views.
+    match array.data_type() {
+        DataType::Utf8 => array.as_string_opt::<i32>().map(|strings| strings.value(row)),
+        DataType::Utf8View => array.as_string_view_opt().map(|strings| strings.value(row)),
+        DataType::LargeUtf8 => array.as_string_opt::<i64>().map(|strings| strings.value(row)),
+        _ => None,
+    }
 }
 
 impl EventBatch {

@@ -1,8 +1,9 @@
 //! Detection findings (OCSF class 2004) and what makes them.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use crate::attack;
 use crate::batch::{ClassUid, EventBatch};
 use crate::time::Timestamp;
 use crate::trace::TraceId;
@@ -44,6 +45,28 @@ pub struct Technique {
     pub uid: String,
     /// Tactic id or short name as the rule gives it, where it does.
     pub tactic: Option<String>,
+}
+
+impl Technique {
+    /// The technique as an OCSF `attack`, with the names that ATT&CK gives. A sub-technique stands beside
+    /// the technique that it belongs to; the tactic is the rule's, or else the technique's first.
+    pub fn to_ocsf(&self) -> Value {
+        let named = |id: &str| match attack::by_id(id) {
+            Some(entry) => json!({"uid": id, "name": entry.name}),
+            None => json!({ "uid": id }),
+        };
+        let mut object = Map::new();
+        object.insert("technique".to_owned(), named(self.uid.split('.').next().unwrap_or_default()));
+        object.insert("version".to_owned(), attack::version().into());
+        if self.uid.contains('.') {
+            object.insert("sub_technique".to_owned(), named(&self.uid));
+        }
+        let first = || attack::by_id(&self.uid).and_then(|entry| entry.tactics().next());
+        if let Some((uid, name)) = self.tactic.as_deref().and_then(attack::tactic).or_else(|| attack::tactic(first()?)) {
+            object.insert("tactic".to_owned(), json!({"uid": uid, "name": name}));
+        }
+        Value::Object(object)
+    }
 }
 
 /// What an analytic found.
@@ -95,10 +118,27 @@ impl Finding {
                 "uid": self.uid, "title": self.title,
                 "analytic": {"uid": self.analytic_uid, "name": self.title, "type_id": 1},
                 "related_events": self.evidence.iter().map(|e| json!({"uid": e.uid, "type_uid": e.class.0 * 100, "time": e.time.0})).collect::<Vec<_>>(),
-                "attacks": self.techniques.iter().map(|t| json!({"technique": {"uid": t.uid}})).collect::<Vec<_>>(),
+                "attacks": self.techniques.iter().map(Technique::to_ocsf).collect::<Vec<_>>(),
             },
             "evidences": [{"data": {"matched": self.matched}}],
             "observables": self.entities,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn techniques_have_the_names_of_attack() {
+        let ocsf = |uid: &str, tactic: Option<&str>| Technique { uid: uid.to_owned(), tactic: tactic.map(str::to_owned) }.to_ocsf();
+        let version = attack::version();
+        assert_eq!(
+            ocsf("T1110.001", None),
+            json!({"technique": {"uid": "T1110", "name": "Brute Force"}, "sub_technique": {"uid": "T1110.001", "name": "Password Guessing"},
+                   "tactic": {"uid": "TA0006", "name": "Credential Access"}, "version": version})
+        );
+        assert_eq!(ocsf("T0", Some("impact")), json!({"technique": {"uid": "T0"}, "tactic": {"uid": "TA0040", "name": "Impact"}, "version": version}));
     }
 }

@@ -9,6 +9,7 @@
 //! lake, SQL, HTTP. Time is always an argument.
 
 pub mod access;
+pub mod attack;
 pub mod batch;
 pub mod event;
 pub mod finding;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rust_embed::RustEmbed;
-use weft_analytics::{Engine, FieldMap, RuleFile};
+use weft_analytics::{Engine, FieldMap, Pipelines, RuleFile};
 use weft_assessment::Metric;
 use weft_identity::decide::{CedarPoint, PolicyFile};
 use weft_ingest::{ConnectorSource, Registry};
@@ -36,6 +36,8 @@ pub struct Content {
     pub registry: Arc<Registry>,
     /// Detection rules.
     pub rules: Engine,
+    /// What is wrong with rules that were left out, one line each; the others work.
+    pub refused: Vec<String>,
     /// Decisions.
     pub pdp: CedarPoint,
     /// Responses.
@@ -131,26 +133,45 @@ pub fn registry(files: &Files) -> Result<Arc<Registry>, Vec<String>> {
     if faults.is_empty() { Ok(registry) } else { Err(faults.iter().map(ToString::to_string).collect()) }
 }
 
-/// Compiles rule files: the embedded ones, or those that are given instead.
-pub fn rules(files: &Files, instead: Option<&[RuleFile]>) -> (Engine, Vec<String>) {
-    let mut fields = FieldMap::default();
-    let mut faults = Vec::new();
+/// Which events logsources mean: of all files.
+pub fn fields(files: &Files) -> (FieldMap, Vec<String>) {
+    let (mut fields, mut faults) = (FieldMap::default(), Vec::new());
     for (path, text) in files.iter().filter(|(path, _)| path.ends_with("/fields.toml")) {
-        match FieldMap::parse(text) {
-            Ok(map) => fields.extend(map),
-            Err(fault) => faults.push(format!("{path}: {fault}")),
+        let connector = path.strip_prefix("connectors/").and_then(|path| path.split_once('/')).map(|(connector, _)| connector);
+        match (FieldMap::parse(text), connector) {
+            (Ok(map), Some(connector)) => fields.extend(map.of_connector(connector)),
+            (Ok(map), None) => fields.extend(map),
+            (Err(fault), _) => faults.push(format!("{path}: {fault}")),
         }
     }
-    let own: Vec<RuleFile>;
-    let rule_files = match instead {
-        Some(given) => given,
-        None => {
-            let is_rule = |path: &str| path.contains("/detections/") && (path.ends_with(".yml") || path.ends_with(".yaml"));
-            own = files.iter().filter(|(path, _)| is_rule(path)).map(|(path, text)| RuleFile { name: path.clone(), text: text.clone() }).collect();
-            &own
-        }
-    };
-    let (engine, found) = weft_analytics::compile(rule_files, &fields);
+    (fields, faults)
+}
+
+/// Pipelines of `content/pipelines`, with further ones as name and text.
+pub fn pipelines(files: &Files, further: &[(String, String)]) -> (Pipelines, Vec<String>) {
+    let own = files.iter().filter(|(path, _)| path.starts_with("content/pipelines/") && is_yaml(path));
+    let all: Vec<(&str, &str)> =
+        own.map(|(path, text)| (path.as_str(), text.as_str())).chain(further.iter().map(|(name, text)| (name.as_str(), text.as_str()))).collect();
+    let (pipelines, faults) = Pipelines::read(&all);
+    (pipelines, faults.into_iter().map(|(name, fault)| format!("{name}:{}: {}", fault.line, fault.reason)).collect())
+}
+
+/// Whether a path names YAML.
+pub fn is_yaml(path: &str) -> bool {
+    path.ends_with(".yml") || path.ends_with(".yaml")
+}
+
+/// The rule files among the content.
+pub fn rule_files(files: &Files) -> Vec<RuleFile> {
+    let rules = files.iter().filter(|(path, _)| path.contains("/detections/") && is_yaml(path));
+    rules.map(|(path, text)| RuleFile { name: path.clone(), text: text.clone() }).collect()
+}
+
+/// Compiles rule files: the embedded ones, or those that are given instead.
+pub fn rules(files: &Files, instead: Option<&[RuleFile]>, pipelines: &Pipelines) -> (Engine, Vec<String>) {
+    let (fields, mut faults) = fields(files);
+    let own = if instead.is_none() { rule_files(files) } else { Vec::new() };
+    let (engine, found) = weft_analytics::compile_with(instead.unwrap_or(&own), &fields, pipelines);
     faults.extend(found.iter().filter(|fault| fault.refused).map(ToString::to_string));
     (engine, faults)
 }
@@ -158,15 +179,16 @@ pub fn rules(files: &Files, instead: Option<&[RuleFile]>) -> (Engine, Vec<String
 /// Compiles everything.
 ///
 /// # Errors
-/// Every fault of every file, one line each.
+/// Every fault of every file but rules, one line each. A broken rule is told and left out.
 pub fn compile(files: &Files) -> Result<Content, Vec<String>> {
     let mut faults = Vec::new();
     let registry = registry(files).unwrap_or_else(|found| {
         faults.extend(found);
         Arc::default()
     });
-    let (rules, found) = rules(files, None);
-    faults.extend(found);
+    let (pipelines, mut refused) = pipelines(files, &[]);
+    let (rules, found) = rules(files, None, &pipelines);
+    refused.extend(found);
     let under = |folder: &'static str, ending: &'static str| files.iter().filter(move |(path, _)| path.contains(folder) && path.ends_with(ending));
     let playbooks = keep(
         under("/playbooks/", ".json").map(|(path, text)| Playbook::parse(path, text).map_err(|found| found.iter().map(ToString::to_string).collect())),
@@ -175,7 +197,7 @@ pub fn compile(files: &Files) -> Result<Content, Vec<String>> {
     let checks = keep(under("/checks/", ".toml").map(|(path, text)| Check::parse(path, text).map_err(|fault| vec![fault.to_string()])), &mut faults);
     let metrics = keep(under("/metrics/", ".toml").map(|(path, text)| Metric::parse(path, text).map_err(|fault| vec![fault.to_string()])), &mut faults);
     match (pdp(files), faults.is_empty()) {
-        (Ok(pdp), true) => Ok(Content { registry, rules, pdp, playbooks, checks, metrics }),
+        (Ok(pdp), true) => Ok(Content { registry, rules, refused, pdp, playbooks, checks, metrics }),
         (outcome, _) => {
             faults.extend(outcome.err().unwrap_or_default());
             Err(faults)
@@ -205,7 +227,7 @@ mod tests {
     #[test]
     fn the_embedded_content_is_without_fault() {
         let files = files(Path::new("/nowhere")).unwrap();
-        let faults = compile(&files).err().unwrap_or_default();
+        let faults = compile(&files).map_or_else(|faults| faults, |content| content.refused);
         assert!(faults.is_empty(), "{}", faults.join("\n"));
     }
 }

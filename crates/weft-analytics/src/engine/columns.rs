@@ -1,60 +1,126 @@
-//! One batch as the engine reads it: the values at a path, each distinct one once.
+//! One batch as the engine reads it: the values of a field, each distinct one once.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
+use std::hash::BuildHasher as _;
 use std::rc::Rc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int32Type, Int64Type, UInt32Type};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use serde_json::Value;
 use weft_model::EventBatch;
-use weft_model::event::{EXTRA, JSON, UNMAPPED};
+use weft_model::event::{EXTRA, JSON, UNMAPPED, text};
+
+use super::bits::Bits;
+use super::wanted::{Found, Wanted};
+use crate::sigma::fields::{IN_UNMAPPED, Paths};
 
 /// The values of one field over a batch, as texts.
 #[derive(Debug, Default)]
 pub(crate) struct Values {
-    /// Distinct values.
-    pub(crate) distinct: Vec<String>,
-    /// Which row has which value; a row may have none, or several.
-    pub(crate) pairs: Vec<(u32, u32)>,
-    index: HashMap<String, u32>,
+    texts: String,
+    /// Where each distinct value stands in the texts.
+    places: Vec<(usize, usize)>,
+    /// The first value of each row; `NONE` where there is none.
+    first: Vec<u32>,
+    /// Further values: row and value, in order of rows.
+    more: Vec<(u32, u32)>,
+    table: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    last: u32,
 }
 
+const NONE: u32 = u32::MAX;
+
 impl Values {
-    fn push(&mut self, row: u32, value: &str) {
-        let id = match self.index.get(value) {
-            Some(id) => *id,
-            None => {
-                let id = u32::try_from(self.distinct.len()).unwrap_or(u32::MAX);
-                self.distinct.push(value.to_owned());
-                self.index.insert(value.to_owned(), id);
-                id
+    fn new(rows: usize) -> Self {
+        Self { first: vec![NONE; rows], last: NONE, ..Self::default() }
+    }
+
+    fn push(&mut self, row: usize, value: &str) {
+        let Some(first) = self.first.get(row).copied() else { return };
+        let id = self.intern(value);
+        if first == NONE {
+            if let Some(first) = self.first.get_mut(row) {
+                *first = id;
             }
-        };
-        self.pairs.push((row, id));
+        } else if first != id {
+            self.more.push((u32::try_from(row).unwrap_or(u32::MAX), id));
+        }
+    }
+
+    fn intern(&mut self, value: &str) -> u32 {
+        // Neighbours are often equal.
+        if self.text(self.last) == Some(value) {
+            return self.last;
+        }
+        let hash = self.hasher.hash_one(value);
+        let (texts, places) = (&self.texts, &self.places);
+        let at = |id: u32| places.get(id as usize).and_then(|(from, to)| texts.get(*from..*to));
+        if let Some(id) = self.table.find(hash, |id| at(*id) == Some(value)) {
+            self.last = *id;
+            return self.last;
+        }
+        let id = u32::try_from(self.places.len()).unwrap_or(NONE);
+        let from = self.texts.len();
+        self.texts.push_str(value);
+        self.places.push((from, self.texts.len()));
+        let (texts, places, hasher) = (&self.texts, &self.places, &self.hasher);
+        let rehash = |id: &u32| hasher.hash_one(places.get(*id as usize).and_then(|(from, to)| texts.get(*from..*to)).unwrap_or_default());
+        self.table.insert_unique(hash, id, rehash);
+        self.last = id;
+        id
+    }
+
+    /// The text of a distinct value.
+    pub(crate) fn text(&self, id: u32) -> Option<&str> {
+        self.places.get(id as usize).and_then(|(from, to)| self.texts.get(*from..*to))
+    }
+
+    /// How many distinct values there are.
+    pub(crate) fn distinct(&self) -> usize {
+        self.places.len()
+    }
+
+    /// The distinct values of one row.
+    pub(crate) fn ids(&self, row: usize) -> impl Iterator<Item = u32> {
+        let more = if self.more.is_empty() { &[] } else { self.further(row) };
+        self.first.get(row).copied().filter(|id| *id != NONE).into_iter().chain(more.iter().map(|(_, id)| *id))
+    }
+
+    fn further(&self, row: usize) -> &[(u32, u32)] {
+        let from = self.more.partition_point(|(at, _)| (*at as usize) < row);
+        let tail = self.more.get(from..).unwrap_or_default();
+        tail.get(..tail.partition_point(|(at, _)| *at as usize == row)).unwrap_or_default()
     }
 
     /// The values of one row.
     pub(crate) fn of(&self, row: usize) -> impl Iterator<Item = &str> {
-        let from = self.pairs.partition_point(|(at, _)| (*at as usize) < row);
-        let here = self.pairs.get(from..).unwrap_or_default().iter().take_while(move |(at, _)| *at as usize == row);
-        here.filter_map(|(_, id)| self.distinct.get(*id as usize)).map(String::as_str)
+        self.ids(row).filter_map(|id| self.text(id))
+    }
+
+    /// Rows that have a value.
+    pub(crate) fn present(&self) -> Bits {
+        let mut bits = Bits::default();
+        self.first.iter().enumerate().filter(|(_, id)| **id != NONE).for_each(|(row, _)| bits.set(row));
+        bits
     }
 }
-
-type Texts = Vec<Option<Value>>;
 
 /// A batch with what was read of it so far.
 pub(crate) struct View<'a> {
     batch: &'a EventBatch,
-    extra: OnceCell<Texts>,
-    unmapped: OnceCell<Texts>,
-    read: RefCell<HashMap<Vec<String>, Rc<Values>>>,
+    wanted: &'a Wanted,
+    found: OnceCell<Found>,
+    extra: OnceCell<Vec<(usize, Value)>>,
+    read: RefCell<HashMap<Paths, Rc<Values>>>,
+    /// The last row of which something unwanted was asked.
+    row: RefCell<Option<(usize, Rc<Value>)>>,
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(batch: &'a EventBatch) -> Self {
-        Self { batch, extra: OnceCell::new(), unmapped: OnceCell::new(), read: RefCell::default() }
+    pub(crate) fn new(batch: &'a EventBatch, wanted: &'a Wanted) -> Self {
+        Self { batch, wanted, found: OnceCell::new(), extra: OnceCell::new(), read: RefCell::default(), row: RefCell::default() }
     }
 
     pub(crate) fn batch(&self) -> &'a EventBatch {
@@ -65,92 +131,159 @@ impl<'a> View<'a> {
         self.batch.rows.num_rows()
     }
 
-    /// The values at all of `paths`.
-    pub(crate) fn values(&self, paths: &[String]) -> Rc<Values> {
+    /// The values of a field, whose paths must be wanted.
+    pub(crate) fn values(&self, paths: &Paths) -> Rc<Values> {
         if let Some(values) = self.read.borrow().get(paths) {
             return Rc::clone(values);
         }
-        let mut values = Values::default();
-        for path in paths {
-            if !self.read_columns(path, &mut values) {
-                self.read_json(path, &mut values);
-            }
-        }
-        // By row, so that one row is found without a scan.
-        values.pairs.sort_by_key(|(row, _)| *row);
-        let values = Rc::new(values);
-        self.read.borrow_mut().insert(paths.to_vec(), Rc::clone(&values));
+        let values = Rc::new(self.gather(paths));
+        self.read.borrow_mut().insert(paths.clone(), Rc::clone(&values));
         values
     }
 
-    /// The first value of a row at a path.
-    pub(crate) fn first(&self, paths: &[String], row: usize) -> Option<String> {
-        self.values(paths).of(row).next().map(str::to_owned)
-    }
-
-    fn read_columns(&self, path: &str, values: &mut Values) -> bool {
-        let rows = &self.batch.rows;
-        let (head, rest) = path.split_once('.').unwrap_or((path, ""));
-        let Ok(index) = rows.schema_ref().index_of(head) else { return false };
-        let (field, array) = (rows.schema_ref().field(index), rows.column(index));
-        gather(field, array, rest, &|row| row, values)
-    }
-
-    /// Attributes without a column, then what no mapping named.
-    fn read_json(&self, path: &str, values: &mut Values) {
-        for (texts, column) in [(&self.extra, EXTRA), (&self.unmapped, UNMAPPED)] {
-            let texts = texts.get_or_init(|| self.parse(column));
-            for (row, value) in (0u32..).zip(texts) {
-                if let Some(value) = value {
-                    descend(value, path, row, values);
+    fn gather(&self, paths: &Paths) -> Values {
+        let mut values = Values::new(self.rows());
+        let found = self.found.get_or_init(|| self.wanted.read(self.texts(UNMAPPED)));
+        for path in paths.own.iter().filter_map(|path| self.wanted.number(path)) {
+            found.values(path).for_each(|(row, value)| values.push(row, value));
+        }
+        // What the source itself calls so counts alone, then the first path that has a value.
+        let mut owned = Bits::default();
+        for path in &paths.ocsf {
+            if values.distinct() > 0 {
+                owned = values.present();
+            }
+            let mut push = |row: usize, value: &str| {
+                if !owned.has(row) {
+                    values.push(row, value);
                 }
+            };
+            if let Some(path) = path.strip_prefix(IN_UNMAPPED) {
+                let number = self.wanted.number(path);
+                number.into_iter().flat_map(|number| found.values(number)).for_each(|(row, value)| push(row, value));
+            } else if !column(&self.batch.rows, path, &mut push) {
+                let extra = self.extra.get_or_init(|| self.texts(EXTRA).filter_map(|(row, text)| Some((row, serde_json::from_str(text).ok()?))).collect());
+                extra.iter().for_each(|(row, value)| descend(value, path, &mut |text| push(*row, text)));
             }
         }
+        values.more.sort_unstable();
+        values.more.dedup();
+        values
     }
 
-    fn parse(&self, column: &str) -> Texts {
-        let Some(array) = self.batch.rows.column_by_name(column) else { return Vec::new() };
-        (0..array.len()).map(|row| weft_model::event::text(array, row).and_then(|text| serde_json::from_str(text).ok())).collect()
+    /// The first value of a field in a row; it need not be wanted.
+    pub(crate) fn first(&self, paths: &Paths, row: usize) -> Option<String> {
+        let mut first = None;
+        for path in &paths.own {
+            self.own(path, row, &mut |text| first = first.take().or_else(|| Some(text.to_owned())));
+            if first.is_some() {
+                return first;
+            }
+        }
+        paths.ocsf.iter().find_map(|path| match path.strip_prefix(IN_UNMAPPED) {
+            Some(path) => {
+                self.own(path, row, &mut |text| first = first.take().or_else(|| Some(text.to_owned())));
+                first.take()
+            }
+            None => self.at(path, row),
+        })
+    }
+
+    /// The first value at an OCSF path of a row.
+    pub(crate) fn at(&self, path: &str, row: usize) -> Option<String> {
+        let mut first = None;
+        let mut keep = |text: &str| first = first.take().or_else(|| Some(text.to_owned()));
+        let (head, rest) = path.split_once('.').unwrap_or((path, ""));
+        let schema = self.batch.rows.schema_ref();
+        let here = schema.index_of(head).ok().filter(|_| row < self.rows());
+        let found = here.is_some_and(|index| gather(schema.field(index), &self.batch.rows.column(index).slice(row, 1), rest, &mut |_, text| keep(text)));
+        if !found {
+            let extra = self.text(EXTRA, row).and_then(|text| serde_json::from_str::<Value>(text).ok());
+            extra.iter().for_each(|value| descend(value, path, &mut keep));
+        }
+        first
+    }
+
+    /// Event time in milliseconds.
+    pub(crate) fn time(&self, row: usize) -> i64 {
+        let array = self.batch.rows.column_by_name("time").and_then(|array| array.as_primitive_opt::<Int64Type>());
+        array.filter(|array| row < array.len() && array.is_valid(row)).map_or(0, |array| array.value(row))
+    }
+
+    fn own(&self, path: &str, row: usize, each: &mut dyn FnMut(&str)) {
+        if let (Some(found), Some(number)) = (self.found.get(), self.wanted.number(path)) {
+            return found.of(number, row).for_each(each);
+        }
+        let value = {
+            let mut last = self.row.borrow_mut();
+            let kept = last.as_ref().filter(|(at, _)| *at == row).map(|(_, value)| Rc::clone(value));
+            let value = kept.unwrap_or_else(|| Rc::new(self.text(UNMAPPED, row).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()));
+            *last = Some((row, Rc::clone(&value)));
+            value
+        };
+        descend(&value, path, each);
+    }
+
+    /// The text of a top-level column.
+    pub(crate) fn text(&self, column: &str, row: usize) -> Option<&'a str> {
+        text(self.batch.rows.column_by_name(column)?, row)
+    }
+
+    fn texts(&self, column: &str) -> impl Iterator<Item = (usize, &'a str)> {
+        let array = self.batch.rows.column_by_name(column);
+        array.into_iter().flat_map(|array| (0..array.len()).filter_map(move |row| Some((row, text(array, row)?))))
     }
 }
 
+fn column(rows: &arrow::record_batch::RecordBatch, path: &str, push: &mut dyn FnMut(usize, &str)) -> bool {
+    let (head, rest) = path.split_once('.').unwrap_or((path, ""));
+    let Ok(index) = rows.schema_ref().index_of(head) else { return false };
+    let (field, array) = (rows.schema_ref().field(index), rows.column(index));
+    gather(field, array, rest, push)
+}
+
 /// Walks down `path`; false when the columns do not go that far.
-fn gather(field: &Field, array: &ArrayRef, path: &str, row_of: &dyn Fn(usize) -> usize, values: &mut Values) -> bool {
+fn gather(field: &Field, array: &ArrayRef, path: &str, push: &mut dyn FnMut(usize, &str)) -> bool {
+    if path.is_empty() && array.null_count() == array.len() {
+        return true;
+    }
     let valid = |index: &usize| array.is_valid(*index);
-    let mut push = |index: usize, text: &str| values.push(u32::try_from(row_of(index)).unwrap_or(u32::MAX), text);
     match field.data_type() {
         DataType::Struct(fields) => {
             let (head, rest) = path.split_once('.').unwrap_or((path, ""));
             let Some((at, child)) = fields.find(head) else { return false };
             let Some(column) = array.as_struct_opt().and_then(|array| array.columns().get(at)) else { return false };
-            return gather(child, column, rest, row_of, values);
+            return gather(child, column, rest, push);
         }
-        DataType::List(child) => {
-            let Some(list) = array.as_list_opt::<i32>() else { return false };
-            let mut parents = vec![0usize; list.values().len()];
-            for index in (0..list.len()).filter(|index| list.is_valid(*index)) {
-                let (Some(from), Some(to)) = (list.value_offsets().get(index), list.value_offsets().get(index + 1)) else { continue };
-                let range = usize::try_from(*from).unwrap_or(0)..usize::try_from(*to).unwrap_or(0);
-                parents.get_mut(range).into_iter().flatten().for_each(|parent| *parent = row_of(index) + 1);
-            }
-            // Items that no row of this slice owns keep 0 and fall outside of every row.
-            return gather(child, list.values(), path, &|item| parents.get(item).map_or(usize::MAX, |parent| parent.wrapping_sub(1)), values);
-        }
-        DataType::Utf8 if !path.is_empty() && field.metadata().contains_key(JSON) => {
+        DataType::List(child) => return items(child, array, path, push),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View if !path.is_empty() && field.metadata().contains_key(JSON) => {
             for index in (0..array.len()).filter(valid) {
-                let value = weft_model::event::text(array, index).and_then(|text| serde_json::from_str::<Value>(text).ok());
-                if let Some(value) = value {
-                    descend(&value, path, u32::try_from(row_of(index)).unwrap_or(u32::MAX), values);
-                }
+                let value = text(array, index).and_then(|text| serde_json::from_str::<Value>(text).ok());
+                value.iter().for_each(|value| descend(value, path, &mut |text| push(index, text)));
             }
             return true;
         }
         _ if !path.is_empty() => return false,
-        DataType::Utf8 => array.as_string::<i32>().iter().enumerate().for_each(|(index, text)| text.into_iter().for_each(|text| push(index, text))),
-        DataType::LargeUtf8 => array.as_string::<i64>().iter().enumerate().for_each(|(index, text)| text.into_iter().for_each(|text| push(index, text))),
-        DataType::Utf8View => array.as_string_view().iter().enumerate().for_each(|(index, text)| text.into_iter().for_each(|text| push(index, text))),
+        // JSON text: a string in it is the text that it means, an array its items.
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View if field.metadata().contains_key(JSON) => {
+            for index in (0..array.len()).filter(valid) {
+                let text = text(array, index).unwrap_or_default();
+                let value = if text.starts_with(['"', '[']) { serde_json::from_str::<Value>(text).ok() } else { None };
+                match value {
+                    Some(value) => descend(&value, "", &mut |text| push(index, text)),
+                    None => push(index, text),
+                }
+            }
+        }
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+            (0..array.len()).for_each(|index| text(array, index).into_iter().for_each(|text| push(index, text)))
+        }
         DataType::Boolean => (0..array.len()).filter(valid).for_each(|index| push(index, if array.as_boolean().value(index) { "true" } else { "false" })),
-        DataType::Int64 => (0..array.len()).filter(valid).for_each(|index| push(index, &array.as_primitive::<Int64Type>().value(index).to_string())),
+        DataType::Int64 => {
+            let mut number = itoa::Buffer::new();
+            let array = array.as_primitive::<Int64Type>();
+            (0..array.len()).filter(|index| array.is_valid(*index)).for_each(|index| push(index, number.format(array.value(index))));
+        }
         DataType::Int32 => (0..array.len()).filter(valid).for_each(|index| push(index, &array.as_primitive::<Int32Type>().value(index).to_string())),
         DataType::UInt32 => (0..array.len()).filter(valid).for_each(|index| push(index, &array.as_primitive::<UInt32Type>().value(index).to_string())),
         DataType::Float64 => (0..array.len()).filter(valid).for_each(|index| push(index, &array.as_primitive::<Float64Type>().value(index).to_string())),
@@ -158,6 +291,18 @@ fn gather(field: &Field, array: &ArrayRef, path: &str, row_of: &dyn Fn(usize) ->
         _ => return false,
     }
     true
+}
+
+fn items(child: &Field, array: &ArrayRef, path: &str, push: &mut dyn FnMut(usize, &str)) -> bool {
+    let Some(list) = array.as_list_opt::<i32>() else { return false };
+    // Items that no row of this slice owns keep the row after the last and are not there.
+    let mut parents = vec![usize::MAX; list.values().len()];
+    for index in (0..list.len()).filter(|index| list.is_valid(*index)) {
+        let (Some(from), Some(to)) = (list.value_offsets().get(index), list.value_offsets().get(index + 1)) else { continue };
+        let range = usize::try_from(*from).unwrap_or(0)..usize::try_from(*to).unwrap_or(0);
+        parents.get_mut(range).into_iter().flatten().for_each(|parent| *parent = index);
+    }
+    gather(child, list.values(), path, &mut |item, text| push(parents.get(item).copied().unwrap_or(usize::MAX), text))
 }
 
 /// Values at a dotted path of a JSON tree; keys that hold dots themselves are found too, and
@@ -182,11 +327,11 @@ pub(crate) fn descend_json<'v>(value: &'v Value, path: &str, found: &mut dyn FnM
     }
 }
 
-fn descend(value: &Value, path: &str, row: u32, values: &mut Values) {
+fn descend(value: &Value, path: &str, push: &mut dyn FnMut(&str)) {
     descend_json(value, path, &mut |leaf| match leaf {
-        Value::String(text) => values.push(row, text),
-        Value::Number(number) => values.push(row, &number.to_string()),
-        Value::Bool(value) => values.push(row, if *value { "true" } else { "false" }),
-        Value::Null | Value::Array(_) | Value::Object(_) => {}
+        Value::Null => {}
+        Value::String(text) => push(text),
+        Value::Bool(value) => push(if *value { "true" } else { "false" }),
+        other => push(&other.to_string()),
     });
 }

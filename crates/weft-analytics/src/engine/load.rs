@@ -6,10 +6,15 @@ use std::sync::Arc;
 
 use weft_model::ClassUid;
 
-use super::program::{Builder, Program};
+use super::build::Builder;
+use super::pace::Pace;
+use super::program::Program;
+use super::wanted::Wanted;
 use super::{Engine, Loaded, State};
 use crate::sigma::Fault;
-use crate::sigma::fields::FieldMap;
+use crate::sigma::fields::{FieldMap, Kind};
+use crate::sigma::lint::named;
+use crate::sigma::pipeline::Pipelines;
 use crate::sigma::rule::{self, Body, Rule};
 
 /// A file of rules as text.
@@ -42,13 +47,20 @@ impl fmt::Display for RuleFault {
 
 /// Compiles all rules of all files; what is wrong is told beside.
 pub fn compile(files: &[RuleFile], fields: &FieldMap) -> (Engine, Vec<RuleFault>) {
+    compile_with(files, fields, &Pipelines::default())
+}
+
+/// The same with rules rewritten by pipelines.
+pub fn compile_with(files: &[RuleFile], fields: &FieldMap, pipelines: &Pipelines) -> (Engine, Vec<RuleFault>) {
     let mut faults = Vec::new();
-    let mut rules = parse(files, &mut faults);
+    let mut rules = parse(files, pipelines, &mut faults);
+    narrow(&mut rules, &mut faults);
     link(&mut rules, &mut faults);
-    let programs = programs(&rules, fields, &mut faults);
-    let loaded: Vec<Loaded> = rules.into_iter().map(|(_, loaded)| loaded).collect();
-    let reads = reads(&programs);
-    (Engine { rules: loaded, programs, reads, state: State::default() }, faults)
+    let mut wanted = Wanted::default();
+    let programs = programs(&rules, fields, &mut wanted, &mut faults);
+    let rules: Vec<Loaded> = rules.into_iter().map(|(_, loaded)| loaded).collect();
+    let (reads, paces, suspended) = (reads(&programs), vec![Pace::default(); rules.len()], vec![false; rules.len()]);
+    (Engine { rules, programs, reads, wanted, state: State::default(), stopwatch: None, paces, suspended }, faults)
 }
 
 type Placed = (String, Loaded);
@@ -57,11 +69,11 @@ fn refused(file: &str, fault: Fault) -> RuleFault {
     RuleFault { file: file.to_owned(), line: fault.line, reason: fault.reason, refused: true }
 }
 
-fn parse(files: &[RuleFile], faults: &mut Vec<RuleFault>) -> Vec<Placed> {
+fn parse(files: &[RuleFile], pipelines: &Pipelines, faults: &mut Vec<RuleFault>) -> Vec<Placed> {
     let mut ids: HashMap<String, String> = HashMap::new();
     let mut rules = Vec::new();
     for file in files {
-        let (parsed, broken) = rule::parse(&file.text);
+        let (parsed, broken) = rule::parse_with(&file.text, pipelines);
         faults.extend(broken.into_iter().map(|fault| refused(&file.name, fault)));
         for rule in parsed {
             if let Some(other) = ids.get(&rule.id) {
@@ -69,10 +81,35 @@ fn parse(files: &[RuleFile], faults: &mut Vec<RuleFault>) -> Vec<Placed> {
                 continue;
             }
             ids.insert(rule.id.clone(), file.name.clone());
-            rules.push((file.name.clone(), Loaded { rule, speaks: true, feeds: Vec::new() }));
+            rules.push((file.name.clone(), Loaded { file: file.name.as_str().into(), rule, speaks: true, feeds: Vec::new() }));
         }
     }
     rules
+}
+
+/// Filters narrow the rules that they name, and are no rules themselves.
+fn narrow(rules: &mut Vec<Placed>, faults: &mut Vec<RuleFault>) {
+    let is_filter = |placed: &Placed| matches!(placed.1.rule.body, Body::Filter { .. });
+    let (filters, others): (Vec<Placed>, Vec<Placed>) = std::mem::take(rules).into_iter().partition(is_filter);
+    *rules = others;
+    for (file, filter) in filters {
+        let Body::Filter { logsource: asked, rules: named, detection: narrower } = &filter.rule.body else { continue };
+        let mut any = false;
+        for (_, Loaded { rule, .. }) in rules.iter_mut() {
+            let is_named = named.is_empty() || named.iter().any(|name| *name == rule.id || Some(name) == rule.name.as_ref());
+            if let Body::Detection { logsource, detection, .. } = &mut rule.body
+                && is_named
+                && logsource.has(asked)
+            {
+                any = true;
+                detection.narrow(narrower);
+            }
+        }
+        if !any {
+            let reason = "the filter narrows nothing: no rule that it names is there with its logsource".to_owned();
+            faults.push(RuleFault { file, line: filter.rule.line, reason, refused: false });
+        }
+    }
 }
 
 /// Binds correlations to their rules; refuses those whose rules are missing or go in a circle.
@@ -133,16 +170,16 @@ fn unlinkable(at: usize, placed: &Placed, names: &HashMap<String, usize>, rules:
 }
 
 /// One program for each kind of event that a rule reads.
-fn programs(rules: &[Placed], fields: &FieldMap, faults: &mut Vec<RuleFault>) -> Vec<Program> {
+fn programs(rules: &[Placed], fields: &FieldMap, wanted: &mut Wanted, faults: &mut Vec<RuleFault>) -> Vec<Program> {
     let mut builders: Vec<(String, Builder)> = Vec::new();
-    let mut places: HashMap<(String, Vec<ClassUid>), usize> = HashMap::new();
+    let mut places: HashMap<*const Kind, usize> = HashMap::new();
     for (number, (file, loaded)) in rules.iter().enumerate() {
         let Body::Detection { logsource, detection, .. } = &loaded.rule.body else { continue };
         let mut any = false;
         for kind in fields.kinds_of(logsource) {
             any = true;
-            let place = *places.entry((kind.name.clone(), kind.classes.clone())).or_insert_with(|| {
-                builders.push((kind.name.clone(), Builder::new(Arc::new(kind.clone()))));
+            let place = *places.entry(Arc::as_ptr(kind)).or_insert_with(|| {
+                builders.push((kind.name.clone(), Builder::new(Arc::clone(kind))));
                 builders.len() - 1
             });
             if let Some((_, builder)) = builders.get_mut(place) {
@@ -150,23 +187,13 @@ fn programs(rules: &[Placed], fields: &FieldMap, faults: &mut Vec<RuleFault>) ->
             }
         }
         if !any {
-            let named = [&logsource.product, &logsource.category, &logsource.service]
-                .into_iter()
-                .flatten()
-                .map(|part| format!("`{part}`"))
-                .collect::<Vec<_>>()
-                .join(", ");
-            faults.push(RuleFault {
-                file: file.clone(),
-                line: loaded.rule.line,
-                reason: format!("the rule can never fire here: no kind of event is known for the logsource {named}"),
-                refused: false,
-            });
+            let reason = format!("the rule can never fire here: no kind of event is known for the logsource {}", named(logsource));
+            faults.push(RuleFault { file: file.clone(), line: loaded.rule.line, reason, refused: false });
         }
     }
     let mut programs = Vec::new();
     for (name, builder) in builders {
-        match builder.finish() {
+        match Program::of(builder, wanted) {
             Ok(program) => programs.push(program),
             Err(reason) => faults.push(RuleFault { file: name, line: 0, reason, refused: true }),
         }

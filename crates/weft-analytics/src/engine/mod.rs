@@ -5,40 +5,55 @@
 //! ([`window`]) or a first-seen memory ([`first_seen`]). The same engine sees the live stream
 //! and batches of the lake.
 
+mod bits;
+mod build;
 mod columns;
 pub mod first_seen;
+mod lazy;
 mod leaf;
 mod load;
 mod outcome;
+pub mod pace;
 mod program;
+mod wanted;
 pub mod window;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use weft_model::{ClassUid, Detector, EventBatch, Finding};
+use weft_model::{ClassUid, Detector, EventBatch, Finding, Timestamp};
 
 use self::columns::View;
 use self::first_seen::Memory;
 use self::outcome::Occurrence;
+use self::pace::Pace;
 use self::program::{Hit, Program};
+use self::wanted::Wanted;
 use self::window::{Seen, Window};
 use crate::sigma::correlation::CorrelationKind;
 use crate::sigma::rule::{Body, Rule};
 
-pub use self::load::{RuleFault, RuleFile, compile};
+pub use self::load::{RuleFault, RuleFile, compile, compile_with};
+pub use self::program::Stopwatch;
 
 /// Compiled rules with what they remember.
 pub struct Engine {
     rules: Vec<Loaded>,
     programs: Vec<Program>,
     reads: Vec<ClassUid>,
+    wanted: Wanted,
     state: State,
+    stopwatch: Option<Stopwatch>,
+    paces: Vec<Pace>,
+    /// By rule: whether it was set aside because it is too slow.
+    suspended: Vec<bool>,
 }
 
 /// A rule with its place among the others.
 struct Loaded {
+    /// File that it came from.
+    file: std::sync::Arc<str>,
     rule: Rule,
     /// Whether it makes findings of its own.
     speaks: bool,
@@ -80,6 +95,11 @@ impl Engine {
         self.rules.iter().map(|loaded| &loaded.rule)
     }
 
+    /// The rules with the files they came from.
+    pub fn placed(&self) -> impl Iterator<Item = (&str, &Rule)> {
+        self.rules.iter().map(|loaded| (&*loaded.file, &loaded.rule))
+    }
+
     /// What has to be saved for [`restore`](Self::restore).
     pub fn state(&self) -> &State {
         &self.state
@@ -109,8 +129,10 @@ impl Engine {
         done.push((hit.row, hit.rule));
         let (Some(program), Some(loaded)) = (self.programs.get(program), self.rules.get(hit.rule)) else { return };
         let kind = Arc::clone(&program.kind);
-        let mut occurrence = Occurrence::new(view, &kind, hit.row, hit.matched);
-        if let Body::Detection { first_seen: Some(asked), .. } = &loaded.rule.body {
+        let Body::Detection { detection, first_seen, .. } = &loaded.rule.body else { return };
+        let matched = outcome::matched(detection, view, &kind, &hit);
+        let mut occurrence = Occurrence::new(view, &kind, hit.row, matched);
+        if let Some(asked) = first_seen {
             let Some(value) = occurrence.field(&asked.value) else { return };
             let Some(entity) = asked.by.iter().map(|field| occurrence.field(field)).collect::<Option<Vec<_>>>() else { return };
             let memory = self.state.memories.entry(loaded.rule.id.clone()).or_default();
@@ -164,13 +186,39 @@ impl Engine {
 
     /// First-seen rules need to know since when their logsource speaks.
     fn alive(&mut self, view: &View<'_>) {
-        let oldest = view.values(&["time".to_owned()]).distinct.iter().filter_map(|time| time.parse::<i64>().ok()).min();
-        let Some(oldest) = oldest else { return };
+        let asks = |program: &Program| program.reads(view) && program.first_seen_rules().next().is_some();
+        if !self.programs.iter().any(asks) {
+            return;
+        }
+        let Some(oldest) = (0..view.rows()).map(|row| view.time(row)).min() else { return };
         for program in self.programs.iter().filter(|program| program.reads(view)) {
             for rule in program.first_seen_rules() {
                 if let Some(loaded) = self.rules.get(rule) {
                     self.state.memories.entry(loaded.rule.id.clone()).or_default().alive(oldest);
                 }
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// Measures rules with this stopwatch; those that are too slow are set aside from then on.
+    pub fn measure_with(&mut self, stopwatch: Stopwatch) {
+        self.stopwatch = Some(stopwatch);
+    }
+
+    /// Ids of rules that were set aside because they are too slow.
+    pub fn suspended(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().zip(&self.suspended).filter(|(_, suspended)| **suspended).map(|(loaded, _)| loaded.rule.id.as_str())
+    }
+
+    fn suspend(&mut self, costs: &[program::Cost], view: &View<'_>, findings: &mut Vec<Finding>) {
+        for cost in costs {
+            let (Some(pace), Some(suspended)) = (self.paces.get_mut(cost.rule), self.suspended.get_mut(cost.rule)) else { continue };
+            if pace.add(cost) && !*suspended {
+                *suspended = true;
+                let newest = (0..view.rows()).map(|row| view.time(row)).max().unwrap_or_default();
+                findings.extend(self.rules.get(cost.rule).map(|loaded| pace::finding(&loaded.rule, pace, Timestamp(newest))));
             }
         }
     }
@@ -182,15 +230,18 @@ impl Detector for Engine {
     }
 
     fn observe(&mut self, batch: &EventBatch) -> Vec<Finding> {
-        let view = View::new(batch);
+        // Taken out for the time of the look, because the view borrows it.
+        let wanted = std::mem::take(&mut self.wanted);
+        let view = View::new(batch, &wanted);
         self.alive(&view);
-        let mut hits: Vec<(usize, Hit)> = Vec::new();
-        for (index, program) in self.programs.iter().enumerate().filter(|(_, program)| program.reads(&view)) {
-            hits.extend(program.run(&view).into_iter().map(|hit| (index, hit)));
+        let (mut hits, mut costs): (Vec<(usize, Hit)>, Vec<_>) = (Vec::new(), Vec::new());
+        for (index, program) in self.programs.iter_mut().enumerate().filter(|(_, program)| program.reads(&view)) {
+            let outcome = program.run(&view, &self.suspended, self.stopwatch.as_mut());
+            hits.extend(outcome.hits.into_iter().map(|hit| (index, hit)));
+            costs.extend(outcome.costs);
         }
         // Correlations see the events of a batch in order of event time, whatever the program.
-        let time = |row: usize| view.first(&["time".to_owned()], row).and_then(|time| time.parse::<i64>().ok()).unwrap_or_default();
-        hits.sort_by_cached_key(|(_, hit)| (time(hit.row), hit.row, hit.rule));
+        hits.sort_by_cached_key(|(_, hit)| (view.time(hit.row), hit.row, hit.rule));
         let (mut findings, mut done, mut row) = (Vec::new(), Vec::new(), usize::MAX);
         for (program, hit) in hits {
             if hit.row != row {
@@ -199,6 +250,9 @@ impl Detector for Engine {
             }
             self.take(program, &view, hit, &mut done, &mut findings);
         }
+        self.suspend(&costs, &view, &mut findings);
+        drop(view);
+        self.wanted = wanted;
         findings
     }
 }

@@ -1,10 +1,13 @@
 //! From rows that hold to findings: evidence, entities, and what matched.
 
+use arrow::record_batch::RecordBatch;
 use weft_model::event::row_to_json;
 use weft_model::{Entity, Evidence, Finding, Timestamp};
 
-use super::columns::{View, descend_json};
+use super::columns::View;
+use super::program::Hit;
 use super::window::{EVIDENCE_MAX, Seen};
+use crate::sigma::detection::Detection;
 use crate::sigma::fields::Kind;
 use crate::sigma::rule::Rule;
 
@@ -20,6 +23,8 @@ const ENTITY_PATHS: [(&str, i64); 7] = [
 ];
 /// Most entities of one finding.
 const ENTITIES_MAX: usize = 50;
+/// Longest value that is shown beside what matched.
+const VALUE_CHARS_MAX: usize = 200;
 
 /// A rule that held, by an event or by several.
 pub(crate) struct Occurrence<'v> {
@@ -35,9 +40,8 @@ pub(crate) struct Occurrence<'v> {
 
 impl<'v> Occurrence<'v> {
     pub(crate) fn new(view: &'v View<'v>, kind: &'v Kind, row: usize, matched: Vec<String>) -> Self {
-        let text = |path: &str| view.first(&[path.to_owned()], row);
-        let time = text("time").and_then(|time| time.parse().ok()).unwrap_or_default();
-        let uid = text("metadata.uid").unwrap_or_else(|| Finding::uid_of(&row_to_json(&view.batch().rows, row).to_string(), &[]));
+        let time = view.time(row);
+        let uid = view.at("metadata.uid", row).unwrap_or_else(|| Finding::uid_of(&row_to_json(&view.batch().rows, row).to_string(), &[]));
         let evidence = vec![Evidence { uid, class: view.batch().class, time: Timestamp(time) }];
         Self { view, kind, row, group: Vec::new(), below: Vec::new(), evidence, matched }
     }
@@ -79,19 +83,13 @@ impl<'v> Occurrence<'v> {
         if !self.group.is_empty() {
             return self.below.clone();
         }
-        let event = row_to_json(&self.view.batch().rows, self.row);
-        let observables = event.get("observables").and_then(|list| list.as_array());
-        let entities: Vec<Entity> = observables.into_iter().flatten().filter_map(|item| serde_json::from_value(item.clone()).ok()).collect();
+        let entities = observables(&self.view.batch().rows, self.row);
         if !entities.is_empty() {
             return distinct(entities);
         }
-        let mut found = Vec::new();
-        for (path, type_id) in ENTITY_PATHS {
-            descend_json(&event, path, &mut |value| {
-                found.extend(value.as_str().map(|value| Entity { name: path.to_owned(), type_id, value: value.to_owned() }))
-            });
-        }
-        distinct(found)
+        let named =
+            ENTITY_PATHS.into_iter().filter_map(|(path, type_id)| Some(Entity { name: path.to_owned(), type_id, value: self.view.at(path, self.row)? }));
+        distinct(named.collect())
     }
 
     pub(crate) fn finding(&self, rule: &Rule) -> Finding {
@@ -107,6 +105,38 @@ impl<'v> Occurrence<'v> {
             techniques: rule.techniques.clone(),
         }
     }
+}
+
+/// What matched, for a person: selection, field, modifiers and value as the rule has them, and the
+/// value of the event where it is another one.
+pub(crate) fn matched(detection: &Detection, view: &View<'_>, kind: &Kind, hit: &Hit) -> Vec<String> {
+    let (mut told, mut number) = (Vec::new(), 0);
+    for (at, selection) in detection.selections.iter().enumerate() {
+        let holds = hit.selections.contains(&at);
+        selection.matcher.each(&mut |field, _, label| {
+            if holds && hit.tests.contains(&number) {
+                let value = if field.is_empty() { None } else { view.first(&kind.paths(field), hit.row) };
+                let other = value.filter(|value| !label.ends_with(value.as_str())).map(|value| format!(" (`{}`)", shortened(&value)));
+                told.push(format!("{}: {label}{}", selection.name, other.unwrap_or_default()));
+            }
+            number += 1;
+        });
+    }
+    told
+}
+
+fn shortened(value: &str) -> String {
+    match value.char_indices().nth(VALUE_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", value.get(..end).unwrap_or_default()),
+        None => value.to_owned(),
+    }
+}
+
+fn observables(rows: &RecordBatch, row: usize) -> Vec<Entity> {
+    let Some(alone) = rows.schema_ref().index_of("observables").ok().and_then(|index| rows.project(&[index]).ok()) else { return Vec::new() };
+    let mut event = row_to_json(&alone, row);
+    let list = event.get_mut("observables").and_then(|list| list.as_array_mut()).map(std::mem::take).unwrap_or_default();
+    list.into_iter().filter_map(|item| serde_json::from_value(item).ok()).collect()
 }
 
 fn distinct(entities: Vec<Entity>) -> Vec<Entity> {

@@ -1,138 +1,131 @@
 //! The rules of one kind of event, compiled together: leaves, then bitmap algebra.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::buffer::BooleanBuffer;
+use hashbrown::HashMap;
 
+use super::bits::Bits;
+use super::build::Builder;
 use super::columns::View;
-use super::leaf::{FieldProgram, Leaf};
-use crate::sigma::condition::Condition;
-use crate::sigma::detection::{Detection, Matcher};
-use crate::sigma::fields::Kind;
-use crate::sigma::pattern::{Place, Test};
+use super::lazy::{Keywords, Lazy, Memo};
+use super::leaf::{FieldProgram, Leaf, Leaves, Scratch};
+use super::wanted::Wanted;
+use crate::sigma::fields::{IN_UNMAPPED, Kind};
 
 /// A condition over leaves.
 #[derive(Debug, Clone)]
-enum Expr {
+pub(crate) enum Expr {
+    /// A test that was asked of every row.
     Leaf(Leaf),
+    /// A test that is asked of rows in question.
+    Lazy(usize),
     All(Vec<Expr>),
     Any(Vec<Expr>),
     Not(Box<Expr>),
+    AtLeast(usize, Vec<Expr>),
 }
 
 /// A rule bound to a kind of event.
-struct Bound {
+pub(crate) struct Bound {
     /// Number of the rule in the engine.
-    rule: usize,
-    expr: Expr,
-    /// Leaves by selection, to say what matched.
-    labels: Vec<(String, Leaf, String)>,
-    first_seen: bool,
+    pub(crate) rule: usize,
+    pub(crate) expr: Expr,
+    /// What each selection asks.
+    pub(crate) selections: Vec<Expr>,
+    /// What each test asks, in the order of [`Matcher::each`](crate::sigma::detection::Matcher::each).
+    pub(crate) tests: Vec<Expr>,
+    /// Whether it has tests whose time is worth to be taken.
+    pub(crate) lazy: bool,
+    pub(crate) first_seen: bool,
 }
 
 /// All rules of one kind of event.
 pub(crate) struct Program {
     pub(crate) kind: Arc<Kind>,
-    when: Expr,
+    /// What every event of the kind has.
+    when: Vec<FieldProgram>,
+    of_kind: Expr,
     rules: Vec<Bound>,
     fields: Vec<FieldProgram>,
+    lazies: Vec<Lazy>,
+    keywords: Keywords,
     leaves: usize,
+    /// Rules that can hold only where this leaf holds.
+    by_leaf: Vec<Vec<u32>>,
+    /// Rules that can hold anywhere.
+    always: Vec<u32>,
+    memory: Memory,
+}
+
+/// Memory that one run after another uses.
+#[derive(Default)]
+struct Memory {
+    leaves: Leaves,
+    scratch: Scratch,
+    seen: Vec<bool>,
 }
 
 /// Where a rule holds in a batch.
 pub(crate) struct Hit {
+    /// Number of the rule in the engine.
     pub(crate) rule: usize,
     pub(crate) row: usize,
-    /// What matched, for a person.
-    pub(crate) matched: Vec<String>,
+    /// Selections that hold, and tests that hold, by place.
+    pub(crate) selections: Vec<usize>,
+    pub(crate) tests: Vec<usize>,
 }
 
-/// Collects rules before their automata are built.
-pub(crate) struct Builder {
-    kind: Arc<Kind>,
-    when: Expr,
-    rules: Vec<Bound>,
-    numbers: HashMap<(String, Test), Leaf>,
+/// What a rule with lazy tests cost.
+pub(crate) struct Cost {
+    /// Number of the rule in the engine.
+    pub(crate) rule: usize,
+    pub(crate) rows: usize,
+    pub(crate) nanos: u64,
+    /// Values on which an expression gave up.
+    pub(crate) given_up: u32,
 }
 
-impl Builder {
-    pub(crate) fn new(kind: Arc<Kind>) -> Self {
-        let mut numbers = HashMap::new();
-        let when = kind
-            .when
-            .iter()
-            .map(|(path, values)| {
-                Expr::Any(
-                    values
-                        .iter()
-                        .map(|text| Expr::Leaf(number(&mut numbers, path, Test::Literal { place: Place::Whole, text: text.clone(), cased: false })))
-                        .collect(),
-                )
-            })
-            .collect();
-        Self { kind, when: Expr::All(when), rules: Vec::new(), numbers }
-    }
-
-    pub(crate) fn add(&mut self, rule: usize, detection: &Detection, first_seen: bool) {
-        let mut labels = Vec::new();
-        let selections: Vec<Expr> = detection.selections.iter().map(|selection| self.matcher(&selection.matcher, &selection.name, &mut labels)).collect();
-        let expr = condition(&detection.condition, &selections);
-        self.rules.push(Bound { rule, expr, labels, first_seen });
-    }
-
-    fn matcher(&mut self, matcher: &Matcher, selection: &str, labels: &mut Vec<(String, Leaf, String)>) -> Expr {
-        match matcher {
-            Matcher::All(parts) => Expr::All(parts.iter().map(|part| self.matcher(part, selection, labels)).collect()),
-            Matcher::Any(parts) => Expr::Any(parts.iter().map(|part| self.matcher(part, selection, labels)).collect()),
-            Matcher::Field { field, test, label } => {
-                let leaf = number(&mut self.numbers, field, test.clone());
-                labels.push((selection.to_owned(), leaf, label.clone()));
-                Expr::Leaf(leaf)
-            }
-        }
-    }
-
-    /// Builds the automata.
-    pub(crate) fn finish(self) -> Result<Program, String> {
-        let leaves = self.numbers.len();
-        let mut by_field: BTreeMap<String, Vec<(Test, Leaf)>> = BTreeMap::new();
-        for ((field, test), leaf) in self.numbers {
-            by_field.entry(field).or_default().push((test, leaf));
-        }
-        let kind = self.kind;
-        let fields =
-            by_field.iter().map(|(field, tests)| FieldProgram::build(kind.paths(field), tests, |other| kind.paths(other))).collect::<Result<_, _>>()?;
-        Ok(Program { kind, when: self.when, rules: self.rules, fields, leaves })
-    }
+/// What a run found.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    pub(crate) hits: Vec<Hit>,
+    pub(crate) costs: Vec<Cost>,
 }
 
-fn number(numbers: &mut HashMap<(String, Test), Leaf>, field: &str, test: Test) -> Leaf {
-    let next = numbers.len();
-    *numbers.entry((field.to_owned(), test)).or_insert(next)
-}
-
-fn condition(asked: &Condition, selections: &[Expr]) -> Expr {
-    match asked {
-        Condition::Selection(index) => selections.get(*index).cloned().unwrap_or(Expr::Any(Vec::new())),
-        Condition::And(parts) => Expr::All(parts.iter().map(|part| condition(part, selections)).collect()),
-        Condition::Or(parts) => Expr::Any(parts.iter().map(|part| condition(part, selections)).collect()),
-        Condition::Not(part) => Expr::Not(Box::new(condition(part, selections))),
-    }
-}
-
-impl Expr {
-    fn run(&self, leaves: &[BooleanBuffer], rows: usize) -> BooleanBuffer {
-        match self {
-            Self::Leaf(leaf) => leaves.get(*leaf).cloned().unwrap_or_else(|| BooleanBuffer::new_unset(rows)),
-            Self::All(parts) => parts.iter().fold(BooleanBuffer::new_set(rows), |all, part| &all & &part.run(leaves, rows)),
-            Self::Any(parts) => parts.iter().fold(BooleanBuffer::new_unset(rows), |any, part| &any | &part.run(leaves, rows)),
-            Self::Not(part) => !&part.run(leaves, rows),
-        }
-    }
-}
+/// The caller's stopwatch, in nanoseconds; the engine has no clock.
+pub type Stopwatch = Box<dyn FnMut() -> u64 + Send>;
 
 impl Program {
+    pub(super) fn of(builder: Builder, wanted: &mut Wanted) -> Result<Self, String> {
+        let built = builder.finish()?;
+        for paths in built.paths() {
+            paths.own.iter().for_each(|path| wanted.add(path));
+            paths.ocsf.iter().filter_map(|path| path.strip_prefix(IN_UNMAPPED)).for_each(|path| wanted.add(path));
+        }
+        let mut by_leaf = vec![Vec::new(); built.leaves];
+        let mut always = Vec::new();
+        for (number, bound) in (0u32..).zip(&built.rules) {
+            match needed(&bound.expr, &built.weights) {
+                Some((leaves, _)) => leaves.into_iter().for_each(|leaf| by_leaf.get_mut(leaf).into_iter().for_each(|rules: &mut Vec<u32>| rules.push(number))),
+                None => always.push(number),
+            }
+        }
+        Ok(Self {
+            kind: built.kind,
+            when: built.when,
+            of_kind: built.of_kind,
+            rules: built.rules,
+            fields: built.fields,
+            lazies: built.lazies,
+            keywords: built.keywords,
+            leaves: built.leaves,
+            by_leaf,
+            always,
+            memory: Memory::default(),
+        })
+    }
+
     /// Whether events of the class of the batch can be of this kind.
     pub(crate) fn reads(&self, view: &View<'_>) -> bool {
         self.kind.classes.is_empty() || self.kind.classes.contains(&view.batch().class)
@@ -143,27 +136,133 @@ impl Program {
         self.rules.iter().filter(|bound| bound.first_seen).map(|bound| bound.rule)
     }
 
-    /// Every rule and row that holds, by row.
-    pub(crate) fn run(&self, view: &View<'_>) -> Vec<Hit> {
-        let rows = view.rows();
-        let mut leaves = vec![BooleanBuffer::new_unset(rows); self.leaves];
-        for field in &self.fields {
-            field.run(view, &mut leaves);
+    /// Every rule and row that holds, by row. Rules for which `suspended` is set are left out.
+    pub(crate) fn run(&mut self, view: &View<'_>, suspended: &[bool], stopwatch: Option<&mut Stopwatch>) -> Outcome {
+        let mut memory = std::mem::take(&mut self.memory);
+        memory.leaves.reset(self.leaves);
+        let rows = Bits::all(view.rows());
+        for field in &self.when {
+            field.run(&view.values(&field.paths), &rows, &mut memory.leaves, &mut memory.scratch);
         }
-        let of_kind = self.when.run(&leaves, rows);
-        let mut hits = Vec::new();
-        for bound in &self.rules {
-            let found = &bound.expr.run(&leaves, rows) & &of_kind;
-            hits.extend(found.set_indices().map(|row| Hit { rule: bound.rule, row, matched: bound.matched(&leaves, row) }));
+        let memo = Memo::default();
+        let within = self.eval(&self.of_kind, &rows, &memory.leaves, view, &memo);
+        let mut outcome = Outcome::default();
+        if !within.is_empty() {
+            for field in &self.fields {
+                field.run(&view.values(&field.paths), &within, &mut memory.leaves, &mut memory.scratch);
+            }
+            self.rules(view, &within, &mut memory, &memo, suspended, stopwatch, &mut outcome);
         }
-        hits.sort_by_key(|hit| (hit.row, hit.rule));
-        hits
+        outcome.hits.sort_by_key(|hit| (hit.row, hit.rule));
+        self.memory = memory;
+        outcome
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one step of `run`, cut out to be read alone")]
+    fn rules(
+        &self,
+        view: &View<'_>,
+        within: &Bits,
+        memory: &mut Memory,
+        memo: &Memo,
+        suspended: &[bool],
+        mut stopwatch: Option<&mut Stopwatch>,
+        outcome: &mut Outcome,
+    ) {
+        memory.seen.clear();
+        memory.seen.resize(self.rules.len(), false);
+        let touched = memory.leaves.touched().iter().filter_map(|leaf| self.by_leaf.get(*leaf)).flatten();
+        for number in touched.chain(&self.always) {
+            let number = *number as usize;
+            let (Some(bound), Some(seen)) = (self.rules.get(number), memory.seen.get_mut(number)) else { continue };
+            if std::mem::replace(seen, true) || suspended.get(bound.rule) == Some(&true) {
+                continue;
+            }
+            let (begun, gave_up) = (bound.lazy.then(|| stopwatch.as_mut().map_or(0, |watch| watch())), memo.given_up.get());
+            let found = self.eval(&bound.expr, within, &memory.leaves, view, memo);
+            if let Some(begun) = begun {
+                let nanos = stopwatch.as_mut().map_or(0, |watch| watch()).saturating_sub(begun);
+                outcome.costs.push(Cost { rule: bound.rule, rows: within.count(), nanos, given_up: memo.given_up.get() - gave_up });
+            }
+            for row in found.rows() {
+                let holding =
+                    |exprs: &[Expr]| exprs.iter().enumerate().filter(|(_, expr)| self.holds(expr, row, &memory.leaves, view, memo)).map(|(at, _)| at).collect();
+                outcome.hits.push(Hit { rule: bound.rule, row, selections: holding(&bound.selections), tests: holding(&bound.tests) });
+            }
+        }
+    }
+
+    /// The rows, among `within`, where `expr` holds.
+    fn eval(&self, expr: &Expr, within: &Bits, leaves: &Leaves, view: &View<'_>, memo: &Memo) -> Bits {
+        match expr {
+            Expr::Leaf(leaf) => leaves.get(*leaf).map_or_else(Bits::default, |bits| bits.and(within)),
+            Expr::Lazy(number) => match self.lazies.get(*number) {
+                Some(lazy) if !within.is_empty() => lazy.run(*number, view, within, &self.keywords, memo),
+                _ => Bits::default(),
+            },
+            Expr::All(parts) => {
+                let mut left = within.clone();
+                for part in parts {
+                    if left.is_empty() {
+                        return Bits::default();
+                    }
+                    left = self.eval(part, &left, leaves, view, memo);
+                }
+                left
+            }
+            Expr::Any(parts) => {
+                let (mut any, mut left) = (Bits::default(), None::<Bits>);
+                for part in parts {
+                    if matches!(part, Expr::Leaf(leaf) if leaves.get(*leaf).is_none()) {
+                        continue;
+                    }
+                    let left = left.get_or_insert_with(|| within.clone());
+                    let found = self.eval(part, left, leaves, view, memo);
+                    left.remove(&found);
+                    any.add(&found);
+                }
+                any
+            }
+            Expr::Not(part) => within.without(&self.eval(part, within, leaves, view, memo)),
+            Expr::AtLeast(least, parts) => {
+                let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+                for part in parts {
+                    self.eval(part, within, leaves, view, memo).rows().for_each(|row| *counts.entry(row).or_default() += 1);
+                }
+                let mut bits = Bits::default();
+                counts.into_iter().filter(|(_, count)| count >= least).for_each(|(row, _)| bits.set(row));
+                bits
+            }
+        }
     }
 }
 
-impl Bound {
-    fn matched(&self, leaves: &[BooleanBuffer], row: usize) -> Vec<String> {
-        let holds = |leaf: Leaf| leaves.get(leaf).is_some_and(|bits| row < bits.len() && bits.value(row));
-        self.labels.iter().filter(|(_, leaf, _)| holds(*leaf)).map(|(selection, _, label)| format!("{selection}: {label}")).collect()
+impl Program {
+    /// Whether `expr` holds in one row.
+    fn holds(&self, expr: &Expr, row: usize, leaves: &Leaves, view: &View<'_>, memo: &Memo) -> bool {
+        let mut parts_hold = |part: &Expr| self.holds(part, row, leaves, view, memo);
+        match expr {
+            Expr::Leaf(leaf) => leaves.get(*leaf).is_some_and(|bits| bits.has(row)),
+            Expr::Lazy(_) => !self.eval(expr, &Bits::one(row), leaves, view, memo).is_empty(),
+            Expr::All(parts) => parts.iter().all(parts_hold),
+            Expr::Any(parts) => parts.iter().any(parts_hold),
+            Expr::Not(part) => !parts_hold(part),
+            Expr::AtLeast(least, parts) => parts.iter().filter(|part| parts_hold(part)).count() >= *least,
+        }
+    }
+}
+
+/// Leaves of which one must hold where `expr` does, and how often they are expected to; `None`
+/// where it can hold without any.
+fn needed(expr: &Expr, weights: &HashMap<Leaf, u32>) -> Option<(Vec<Leaf>, u32)> {
+    match expr {
+        Expr::Leaf(leaf) => Some((vec![*leaf], weights.get(leaf).copied().unwrap_or(1))),
+        Expr::Lazy(_) | Expr::Not(_) => None,
+        Expr::All(parts) => parts.iter().filter_map(|part| needed(part, weights)).min_by_key(|(_, weight)| *weight),
+        Expr::Any(parts) | Expr::AtLeast(_, parts) => {
+            let all: Vec<(Vec<Leaf>, u32)> = parts.iter().map(|part| needed(part, weights)).collect::<Option<_>>()?;
+            let weight = all.iter().fold(0u32, |sum, (_, weight)| sum.saturating_add(*weight));
+            Some((all.into_iter().flat_map(|(leaves, _)| leaves).collect(), weight))
+        }
     }
 }

@@ -18,6 +18,31 @@ pub enum Condition {
     Or(Vec<Condition>),
     /// It does not hold.
     Not(Box<Condition>),
+    /// At least so many hold.
+    AtLeast(usize, Vec<Condition>),
+}
+
+impl Condition {
+    /// The same with every selection `by` places further on.
+    pub(crate) fn shifted(&self, by: usize) -> Self {
+        let all = |parts: &[Self]| parts.iter().map(|part| part.shifted(by)).collect();
+        match self {
+            Self::Selection(index) => Self::Selection(index + by),
+            Self::And(parts) => Self::And(all(parts)),
+            Self::Or(parts) => Self::Or(all(parts)),
+            Self::Not(part) => Self::Not(Box::new(part.shifted(by))),
+            Self::AtLeast(least, parts) => Self::AtLeast(*least, all(parts)),
+        }
+    }
+
+    /// Shows every selection that is named.
+    pub fn each(&self, seen: &mut dyn FnMut(usize)) {
+        match self {
+            Self::Selection(index) => seen(*index),
+            Self::And(parts) | Self::Or(parts) | Self::AtLeast(_, parts) => parts.iter().for_each(|part| part.each(seen)),
+            Self::Not(part) => part.each(seen),
+        }
+    }
 }
 
 /// Parses `text` over the selections `names`.
@@ -129,7 +154,11 @@ impl<'a> Parser<'a> {
         match quantity.to_ascii_lowercase().as_str() {
             "1" | "any" => Ok(one_or(matching, Condition::Or)),
             "all" => Ok(one_or(matching, Condition::And)),
-            _ => Err(format!("`{quantity} of` is not known; write `1 of` or `all of`")),
+            number => match number.parse::<usize>() {
+                Ok(least) if least > matching.len() => Err(format!("`{quantity} of {pattern}` can never hold: there are only {}", matching.len())),
+                Ok(least) if least > 0 => Ok(Condition::AtLeast(least, matching)),
+                _ => Err(format!("`{quantity} of` is not known; write `1 of`, `2 of` … or `all of`")),
+            },
         }
     }
 }
@@ -180,10 +209,12 @@ mod tests {
 
     #[test]
     fn and_binds_closer_than_or() {
-        use Condition::{And, Not, Or, Selection as S};
+        use Condition::{And, AtLeast, Not, Or, Selection as S};
         assert_eq!(condition("sel_a or sel_b and not filter"), Ok(Or(vec![S(0), And(vec![S(1), Not(Box::new(S(2)))])])));
         assert_eq!(condition("(sel_a or sel_b) and not filter"), Ok(And(vec![Or(vec![S(0), S(1)]), Not(Box::new(S(2)))])));
         assert_eq!(condition("1 of sel_*"), Ok(Or(vec![S(0), S(1)])));
+        assert_eq!(condition("2 of them"), Ok(AtLeast(2, vec![S(0), S(1), S(2)])));
+        assert!(condition("4 of them").unwrap_err().contains("only 3"));
         assert_eq!(condition("all of them"), Ok(And(vec![S(0), S(1), S(2)])));
     }
 

@@ -6,8 +6,13 @@ pub mod condition;
 pub mod correlation;
 pub mod detection;
 pub mod fields;
+pub mod lint;
+mod modifier;
 pub mod pattern;
+pub mod pipeline;
+pub mod regular;
 pub mod rule;
+pub mod timepart;
 pub mod yaml;
 
 /// What is wrong with a rule, and where.

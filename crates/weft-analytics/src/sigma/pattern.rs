@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+pub use super::regular::{Expression, regex};
+pub use super::timepart::TimePart;
+
 /// A question to one value of a field; equal questions are asked once.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Test {
@@ -10,16 +13,25 @@ pub enum Test {
         /// Where in the value.
         place: Place,
         /// The literal; lower case unless `cased`.
-        text: String,
+        text: Box<str>,
         /// Whether case counts.
         cased: bool,
     },
-    /// Searches with a regular expression (also for wildcards inside a literal).
-    Regex(String),
+    /// Compares with a literal that has wildcards in the middle.
+    Glob {
+        /// The literal; lower case unless `cased`.
+        pieces: Vec<Piece>,
+        /// Whether case counts.
+        cased: bool,
+    },
+    /// Searches with a regular expression.
+    Regex(Expression),
     /// An address in a network.
     Cidr(Network),
     /// Compares as a number; the bound as bits of an `f64`.
     Compare(Order, u64),
+    /// Compares a part of a time, in UTC; the number as bits of an `f64`.
+    Time(TimePart, Order, u64),
     /// The field is there.
     Present,
     /// The field is not there.
@@ -29,7 +41,7 @@ pub enum Test {
         /// Where in the value.
         place: Place,
         /// The other field, as the rule names it.
-        other: String,
+        other: Box<str>,
         /// Whether case counts.
         cased: bool,
     },
@@ -59,6 +71,8 @@ pub enum Order {
     Greater,
     /// `gte`
     GreaterOrEqual,
+    /// Without a word.
+    Equal,
 }
 
 /// An IPv4 or IPv6 network; IPv4 as IPv4-mapped IPv6.
@@ -89,6 +103,7 @@ impl Order {
             Self::LessOrEqual => value <= bound,
             Self::Greater => value > bound,
             Self::GreaterOrEqual => value >= bound,
+            Self::Equal => value == bound,
         }
     }
 }
@@ -107,7 +122,11 @@ impl Network {
 
     /// Whether the address that `text` is lies inside.
     pub fn holds(&self, text: &str) -> bool {
-        let Ok(address) = text.trim().parse() else { return false };
+        text.trim().parse().is_ok_and(|address| self.has(address))
+    }
+
+    /// Whether `address` lies inside.
+    pub fn has(&self, address: IpAddr) -> bool {
         let (bits, four) = bits(address);
         four == self.four && bits & self.mask == self.bits
     }
@@ -120,96 +139,127 @@ fn bits(address: IpAddr) -> (u128, bool) {
     }
 }
 
-enum Part {
-    Text(String),
+/// A piece of a value with wildcards.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Piece {
+    /// This text.
+    Text(Box<str>),
+    /// `*`
     Any,
+    /// `?`
     One,
 }
 
 /// A value with Sigma's wildcards (`*`, `?`, escaped by `\`) as a test; `place` comes from the
 /// modifiers.
 pub fn literal(value: &str, place: Place, cased: bool) -> Test {
-    let mut parts = split(value);
+    let mut pieces = split(value);
     if matches!(place, Place::Inside | Place::End) {
-        parts.insert(0, Part::Any);
+        pieces.insert(0, Piece::Any);
     }
     if matches!(place, Place::Inside | Place::Start) {
-        parts.push(Part::Any);
+        pieces.push(Piece::Any);
     }
-    parts.dedup_by(|a, b| matches!((a, b), (Part::Any, Part::Any)));
-    let fold = |text: &str| if cased { text.to_owned() } else { text.to_lowercase() };
-    let (place, text) = match parts.as_slice() {
-        [] => (Place::Whole, String::new()),
-        [Part::Any] => return Test::Present,
-        [Part::Text(text)] => (Place::Whole, fold(text)),
-        [Part::Any, Part::Text(text)] => (Place::End, fold(text)),
-        [Part::Text(text), Part::Any] => (Place::Start, fold(text)),
-        [Part::Any, Part::Text(text), Part::Any] => (Place::Inside, fold(text)),
-        parts => return Test::Regex(glob(parts, cased)),
+    pieces.dedup_by(|a, b| matches!((a, b), (Piece::Any, Piece::Any)));
+    let fold = |text: &str| if cased { text.into() } else { text.to_lowercase().into() };
+    let (place, text): (Place, Box<str>) = match pieces.as_slice() {
+        [] => (Place::Whole, "".into()),
+        [Piece::Any] => return Test::Present,
+        [Piece::Text(text)] => (Place::Whole, fold(text)),
+        [Piece::Any, Piece::Text(text)] => (Place::End, fold(text)),
+        [Piece::Text(text), Piece::Any] => (Place::Start, fold(text)),
+        [Piece::Any, Piece::Text(text), Piece::Any] => (Place::Inside, fold(text)),
+        _ => {
+            let folded = pieces.into_iter().map(|piece| if let Piece::Text(text) = piece { Piece::Text(fold(&text)) } else { piece });
+            return Test::Glob { pieces: folded.collect(), cased };
+        }
     };
     Test::Literal { place, text, cased }
 }
 
+/// A text without wildcards as a test.
+pub fn exact(text: &str, place: Place, cased: bool) -> Test {
+    Test::Literal { place, text: if cased { text.into() } else { text.to_lowercase().into() }, cased }
+}
+
+/// The text of a value without its escapes; `None` where it holds a wildcard.
+pub fn plain(value: &str) -> Option<String> {
+    match split(value).as_slice() {
+        [] => Some(String::new()),
+        [Piece::Text(text)] => Some(text.to_string()),
+        _ => None,
+    }
+}
+
 /// A backslash escapes `*`, `?` and itself; before anything else it is a backslash.
-fn split(value: &str) -> Vec<Part> {
-    let mut parts = Vec::new();
+fn split(value: &str) -> Vec<Piece> {
+    let mut pieces = Vec::new();
     let mut text = String::new();
     let mut chars = value.chars().peekable();
     while let Some(c) = chars.next() {
-        let part = match c {
+        let piece = match c {
             '\\' => {
                 text.push(chars.next_if(|next| matches!(next, '*' | '?' | '\\')).unwrap_or(c));
                 continue;
             }
-            '*' => Part::Any,
-            '?' => Part::One,
+            '*' => Piece::Any,
+            '?' => Piece::One,
             _ => {
                 text.push(c);
                 continue;
             }
         };
         if !text.is_empty() {
-            parts.push(Part::Text(std::mem::take(&mut text)));
+            pieces.push(Piece::Text(std::mem::take(&mut text).into()));
         }
-        parts.push(part);
+        pieces.push(piece);
     }
     if !text.is_empty() {
-        parts.push(Part::Text(text));
+        pieces.push(Piece::Text(text.into()));
     }
-    parts
+    pieces
 }
 
-fn glob(parts: &[Part], cased: bool) -> String {
-    let mut source = String::from(if cased { "(?s)^" } else { "(?si)^" });
-    for part in parts {
-        match part {
-            Part::Text(text) => source.push_str(&regex::escape(text)),
-            Part::Any => source.push_str(".*"),
-            Part::One => source.push('.'),
+/// Whether the pieces can be filled so that they are `value`. Goes back to the last `*` only, so
+/// that the work is at most the product of both lengths.
+pub fn glob(pieces: &[Piece], value: &str) -> bool {
+    let (mut at, mut rest) = (0, value);
+    let mut star: Option<(usize, &str)> = None;
+    loop {
+        let ahead = match pieces.get(at) {
+            Some(Piece::Any) => {
+                if at + 1 == pieces.len() {
+                    return true;
+                }
+                star = Some((at + 1, rest));
+                Some(rest)
+            }
+            Some(Piece::One) => {
+                let mut chars = rest.chars();
+                chars.next().map(|_| chars.as_str())
+            }
+            Some(Piece::Text(text)) => rest.strip_prefix(&**text),
+            None if rest.is_empty() => return true,
+            None => None,
+        };
+        if let Some(ahead) = ahead {
+            (at, rest) = (at + 1, ahead);
+            continue;
         }
+        // Where a text follows the star, its next place is looked for at once.
+        let Some((after, from)) = star else { return false };
+        let mut chars = from.chars();
+        if chars.next().is_none() {
+            return false;
+        }
+        let mut next = chars.as_str();
+        if let Some(Piece::Text(text)) = pieces.get(after) {
+            let Some(place) = next.find(&**text) else { return false };
+            next = next.get(place..).unwrap_or_default();
+        }
+        star = Some((after, next));
+        (at, rest) = (after, next);
     }
-    source.push('$');
-    source
-}
-
-/// The spellings of a command line switch: `-`, `/` and the three longer dashes, wherever one
-/// begins a word.
-pub fn windash(value: &str) -> Vec<String> {
-    ['-', '/', '–', '—', '―'].into_iter().fold(vec![value.to_owned()], |mut all, dash| {
-        let mut before = ' ';
-        let spelled: String = value
-            .chars()
-            .map(|c| {
-                let begins = matches!(c, '-' | '/') && !before.is_alphanumeric() && before != '_';
-                before = c;
-                if begins { dash } else { c }
-            })
-            .collect();
-        if !all.contains(&spelled) {
-            all.push(spelled);
-        }
-        all
-    })
 }
 
 #[cfg(test)]
@@ -227,7 +277,27 @@ mod tests {
         assert_eq!(literal("*a*", Place::Inside, false), lit(Place::Inside, "a"));
         assert_eq!(literal("a\\*", Place::Whole, false), lit(Place::Whole, "a*"));
         assert_eq!(literal("**", Place::Whole, false), Test::Present);
-        assert_eq!(literal("a?c*e", Place::Whole, false), Test::Regex("(?si)^a.c.*e$".into()));
+        assert_eq!(plain("a\\*\\b"), Some("a*\\b".to_owned()));
+        assert_eq!(plain("a*b"), None);
+    }
+
+    #[test]
+    fn wildcards_in_the_middle() {
+        let holds = |pattern: &str, value: &str| match literal(pattern, Place::Whole, false) {
+            Test::Glob { pieces, .. } => glob(&pieces, value),
+            other => panic!("{other:?}"),
+        };
+        for (pattern, value) in
+            [("a?c*e", "abcde"), ("a?c*e", "aécde"), ("a*b*c", "abbc"), ("*ab*ab*", "xababx"), ("a*b?", "abbx"), ("?*b", "ab"), ("a?", "ab")]
+        {
+            assert!(holds(pattern, value), "{pattern} {value}");
+        }
+        for (pattern, value) in [("a?c*e", "abde"), ("a*b*c", "ac"), ("a*b*c", "abcd"), ("*ab*ab*", "xabx"), ("a*b?", "ab"), ("?*b", "b"), ("a?", "a")] {
+            assert!(!holds(pattern, value), "{pattern} {value}");
+        }
+        // Many stars over a long value that never matches must end soon.
+        assert!(!holds(&"a*".repeat(40), &format!("{}b", "b".repeat(100_000))));
+        assert!(!holds(&format!("{}b", "*a".repeat(40)), &"a".repeat(20_000)));
     }
 
     #[test]
@@ -238,10 +308,5 @@ mod tests {
         assert!(Network::parse("0.0.0.0/0").unwrap().holds("1.2.3.4"));
         assert!(Network::parse("::/0").unwrap().holds("fe80::1"));
         assert!(Network::parse("10.0.0.0/33").is_none());
-    }
-
-    #[test]
-    fn dashes() {
-        assert_eq!(windash(" -a b-c"), [" -a b-c", " /a b-c", " –a b-c", " —a b-c", " ―a b-c"]);
     }
 }

@@ -58,6 +58,8 @@ pub fn read(text: &str) -> Result<Vec<Node>, Fault> {
             max_documents: 256,
             max_total_scalar_bytes: 2 * FILE_BYTES_MAX,
         },
+        // `y`, `no`, `on` are the words that they are; only `true` and `false` are booleans.
+        strict_booleans: true,
         with_snippet: false,
     };
     serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
@@ -79,6 +81,28 @@ impl Node {
             Yaml::Map(entries) => entries,
             _ => &[],
         }
+    }
+
+    /// The same without a key.
+    pub(crate) fn without(&self, key: &str) -> Self {
+        match &self.value {
+            Yaml::Map(entries) => Self { line: self.line, value: Yaml::Map(entries.iter().filter(|(name, _)| name != key).cloned().collect()) },
+            _ => self.clone(),
+        }
+    }
+
+    /// This mapping laid over another one; mappings inside are joined, anything else replaces.
+    pub(crate) fn over(self, below: Option<&Self>) -> Self {
+        let Some(below) = below else { return self };
+        let (Yaml::Map(own), Yaml::Map(others)) = (&self.value, &below.value) else { return self };
+        let mut joined: Vec<(String, Self)> = others.clone();
+        for (key, value) in own {
+            match joined.iter_mut().find(|(name, _)| name == key) {
+                Some((_, present)) => *present = value.clone().over(Some(present)),
+                None => joined.push((key.clone(), value.clone())),
+            }
+        }
+        Self { line: self.line, value: Yaml::Map(joined) }
     }
 
     /// The items of a list, or the node itself as its only item; nothing for null.

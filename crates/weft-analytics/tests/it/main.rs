@@ -4,5 +4,8 @@
 mod content;
 mod events;
 mod load;
+mod modifiers;
 mod naive;
 mod public_rules;
+mod rewrite;
+mod slow;

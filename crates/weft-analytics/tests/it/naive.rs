@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use weft_analytics::sigma::condition::Condition;
 use weft_analytics::sigma::detection::{Detection, Matcher};
-use weft_analytics::sigma::pattern::Test;
+use weft_analytics::sigma::pattern::{Piece, Test};
 use weft_analytics::sigma::rule::{self, Body};
 use weft_analytics::{FieldMap, RuleFile, compile};
 use weft_model::Detector as _;
@@ -15,8 +15,8 @@ const KIND: &str = "[[kind]]\nname = 'k'\ncategory = 'k'\nclass = [1]\nfields = 
 
 fn values(event: &Value, field: &str) -> Vec<String> {
     let paths: &[&str] = if field == "Both" { &["/a", "/o/b"] } else { &[&format!("/{}", field.replace('.', "/")) as &str] };
-    let found = paths.iter().filter_map(|path| event.pointer(path).or_else(|| event.pointer(&format!("/unmapped{path}"))));
-    found.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect()
+    let found = paths.iter().find_map(|path| event.pointer(path).or_else(|| event.pointer(&format!("/unmapped{path}"))));
+    found.into_iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect()
 }
 
 fn test(event: &Value, field: &str, test: &Test) -> bool {
@@ -24,7 +24,19 @@ fn test(event: &Value, field: &str, test: &Test) -> bool {
     let fold = |text: &str, cased: bool| if cased { text.to_owned() } else { text.to_lowercase() };
     match test {
         Test::Literal { place, text, cased } => values.any(|value| place.holds(&fold(&value, *cased), text)),
-        Test::Regex(source) => values.any(|value| regex::Regex::new(source).unwrap().is_match(&value)),
+        Test::Glob { pieces, cased } => {
+            let source: String = pieces
+                .iter()
+                .map(|piece| match piece {
+                    Piece::Text(text) => regex::escape(text),
+                    Piece::Any => ".*".into(),
+                    Piece::One => ".".into(),
+                })
+                .collect();
+            values.any(|value| regex::Regex::new(&format!("(?s)^{source}$")).unwrap().is_match(&fold(&value, *cased)))
+        }
+        Test::Regex(expression) => values.any(|value| regex::Regex::new(expression.source()).unwrap().is_match(&value)),
+        Test::Time(part, order, bound) => values.any(|value| part.in_text(&value).is_some_and(|part| order.holds(part as f64, f64::from_bits(*bound)))),
         Test::Cidr(network) => values.any(|value| network.holds(&value)),
         Test::Compare(order, bound) => values.any(|value| value.parse().is_ok_and(|value| order.holds(value, f64::from_bits(*bound)))),
         Test::Present => values.next().is_some(),
@@ -39,6 +51,7 @@ fn matcher(event: &Value, asked: &Matcher) -> bool {
     match asked {
         Matcher::All(parts) => parts.iter().all(|part| matcher(event, part)),
         Matcher::Any(parts) => parts.iter().any(|part| matcher(event, part)),
+        Matcher::Not(part) => !matcher(event, part),
         Matcher::Field { field, test: asked, .. } => test(event, field, asked),
     }
 }
@@ -49,6 +62,7 @@ fn holds(event: &Value, detection: &Detection, asked: &Condition) -> bool {
         Condition::And(parts) => parts.iter().all(|part| holds(event, detection, part)),
         Condition::Or(parts) => parts.iter().any(|part| holds(event, detection, part)),
         Condition::Not(part) => !holds(event, detection, part),
+        Condition::AtLeast(least, parts) => parts.iter().filter(|part| holds(event, detection, part)).count() >= *least,
     }
 }
 

@@ -42,6 +42,9 @@ pub enum Verb {
     Up(Up),
     /// Validate configuration and content: no network, every fault at once.
     Check(Check),
+    /// What the mesh knows: add to it.
+    #[command(subcommand)]
+    Content(ContentVerb),
     /// Map raw records to OCSF on standard output, rejects on standard error; nothing is stored.
     Map(Input),
     /// Map into the lake, with detection; prints read, mapped by class, rejected, findings, rate.
@@ -91,6 +94,30 @@ pub struct Check {
     /// List every STREAM that is known.
     #[arg(long)]
     pub streams: bool,
+    /// Look at these Sigma rules instead, files or folders: what is wrong or odd, and where they can fire.
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub rules: Vec<PathBuf>,
+    /// Processing pipelines (pySigma's format) that rewrite the rules first.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub pipeline: Vec<PathBuf>,
+}
+
+/// `content`
+#[derive(Debug, Subcommand)]
+pub enum ContentVerb {
+    /// Take a pack of Sigma rules into the mesh's home: a file, a folder, or a `.zip`.
+    Add(ContentAdd),
+}
+
+/// `content add`
+#[derive(Debug, Group)]
+pub struct ContentAdd {
+    /// The pack.
+    #[arg(value_name = "PATH")]
+    pub path: PathBuf,
+    /// Name of the pack; default that of PATH. A pack of the same name is replaced.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
 }
 
 /// STREAM and PATH of `map` and `ingest`.
@@ -110,6 +137,9 @@ pub struct Detect {
     /// Rule files or folders; may be given more than once.
     #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
     pub rules: Vec<String>,
+    /// Processing pipelines (pySigma's format) that rewrite the rules first.
+    #[arg(long, value_name = "FILE")]
+    pub pipeline: Vec<PathBuf>,
     /// Over the lake.
     #[arg(long)]
     pub lake: bool,

@@ -12,8 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-pub use args::{Approve, Args, Bench, BenchName, Check, Common, Detect, Input, Metrics, Playbook, Posture, Query, Rejects, Up, Verb};
-pub use lake::{Export, ExportLayout, Lake, Remap, Usage, UsageBy};
+pub use args::{Approve, Args, Bench, BenchName, Check, Common, ContentAdd, ContentVerb, Detect, Input, Metrics, Playbook, Posture, Query, Rejects, Up, Verb};
 pub use output::{Format, Output, Rows};
 pub use progress::Progress;
 

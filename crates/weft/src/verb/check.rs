@@ -22,6 +22,7 @@ pub(super) fn run(common: &Common, check: &cli::Check, out: &mut Output) -> Resu
     };
     let files = content::files(&common.data).map_err(|found| faults.extend(found)).unwrap_or_default();
     let compiled = content::compile(&files).map_err(|found| faults.extend(found)).ok();
+    faults.extend(compiled.iter().flat_map(|compiled| compiled.refused.clone()));
     if let (Some(home), Some(compiled)) = (&home, &compiled) {
         faults.extend(unknown_streams(home, &compiled.registry));
         faults.extend(home.config.networks.faults().into_iter().map(|fault| format!("networks: {fault}")));

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use weft_analytics::RuleFile;
 use weft_ingest::{Mapper, Registry};
 use weft_lake::QueryOptions;
 use weft_model::{Detector as _, EventBatch, Finding, ocsf};
@@ -25,7 +24,9 @@ pub(super) async fn run(home: &Home, detect: &cli::Detect, out: &mut Output) -> 
     let files = content::files(&home.dir).map_err(Fault::Misuse)?;
     let registry = content::registry(&files).map_err(Fault::Misuse)?;
     let (rule_paths, rest) = split(detect, &registry);
-    let (mut engine, faults) = content::rules(&files, Some(&rule_files(&rule_paths)?));
+    let (pipelines, mut faults) = content::pipelines(&files, &super::rules::texts(&detect.pipeline)?);
+    let (mut engine, broken) = content::rules(&files, Some(&super::rules::files(&rule_paths)?), &pipelines);
+    faults.extend(broken);
     // A broken rule is told; the others work.
     faults.iter().for_each(|fault| cli::say(fault));
     if engine.is_empty() {
@@ -52,24 +53,6 @@ fn split(detect: &cli::Detect, registry: &Registry) -> (Vec<PathBuf>, Vec<String
     let at = if detect.lake { words.len() } else { words.iter().position(|word| is_stream(word)).unwrap_or(detect.rules.len()) };
     let (rules, input) = words.split_at(at.min(words.len()));
     (rules.iter().map(PathBuf::from).collect(), input.iter().map(|word| (*word).clone()).collect())
-}
-
-fn rule_files(paths: &[PathBuf]) -> Result<Vec<RuleFile>, Fault> {
-    let (mut files, mut faults) = (Vec::new(), Vec::new());
-    for path in paths {
-        let is_rule = |file: &PathBuf| matches!(file.extension().and_then(|ending| ending.to_str()), Some("yml" | "yaml"));
-        let found = if path.is_dir() { content::walk(path, 16).into_iter().filter(is_rule).collect() } else { vec![path.clone()] };
-        if found.is_empty() {
-            faults.push(format!("`{}` holds no rule (`.yml`)", path.display()));
-        }
-        for file in found {
-            match content::read(&file) {
-                Ok(text) => files.push(RuleFile { name: file.display().to_string(), text }),
-                Err(fault) => faults.push(fault),
-            }
-        }
-    }
-    if faults.is_empty() { Ok(files) } else { Err(Fault::Misuse(faults)) }
 }
 
 fn over_files(

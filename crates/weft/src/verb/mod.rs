@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod content_add;
 mod detect;
 mod export;
 mod ingest;
@@ -10,12 +11,13 @@ mod lake;
 mod map;
 mod offline;
 mod query;
+mod rules;
 mod runs;
 mod up;
 
 pub(crate) use input::whole;
 
-use crate::cli::{Args, Fault, Outcome, Output, Playbook, Posture, Rejects, Verb};
+use crate::cli::{Args, ContentVerb, Fault, Outcome, Output, Playbook, Posture, Rejects, Verb};
 use crate::home::Home;
 
 /// Runs one verb.
@@ -27,6 +29,8 @@ pub fn run(args: Args) -> Result<Outcome, Fault> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Fault::failed)?;
     let home = || Home::of(&args.common);
     match args.verb {
+        Verb::Check(check) if !check.rules.is_empty() => rules::check(&args.common, &check, &mut out),
+        Verb::Content(ContentVerb::Add(add)) => content_add::run(&args.common, &add, &mut out),
         Verb::Check(check) => check::run(&args.common, &check, &mut out),
         Verb::Up(up) => runtime.block_on(up::run(home()?, up, &mut out)),
         Verb::Map(input) => map::run(&home()?, &input, &mut out),

@@ -90,7 +90,10 @@ impl Stand {
 
 /// Splits compiled content into what the pipeline and what the loop needs.
 pub fn rules_of(content: Content) -> (weft_analytics::Engine, LoopContent) {
-    let Content { registry, rules, pdp, playbooks, checks, metrics } = content;
+    let Content { registry, mut rules, refused, pdp, playbooks, checks, metrics } = content;
+    refused.iter().for_each(|line| crate::cli::say(line));
+    let begun = std::time::Instant::now();
+    rules.measure_with(Box::new(move || u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX)));
     (rules, LoopContent { registry, pdp, playbooks, checks, metrics })
 }
 

@@ -10,9 +10,11 @@
 )]
 
 mod command;
+mod conformance;
 mod demo;
 mod lake;
 mod mesh;
+mod rules;
 
 use std::io::Write as _;
 use std::path::Path;
