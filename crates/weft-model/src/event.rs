@@ -12,6 +12,7 @@ use arrow::record_batch::RecordBatch;
 use serde_json::Value;
 
 use crate::batch::EventBatch;
+use crate::time::Timestamp;
 
 /// Metadata key of fields whose text is JSON.
 pub const JSON: &str = "weft.json";
@@ -52,6 +53,12 @@ impl EventBatch {
     /// Every row as an OCSF event.
     pub fn to_json(&self) -> Vec<Value> {
         (0..self.rows.num_rows()).map(|row| row_to_json(&self.rows, row)).collect()
+    }
+
+    /// Time of the newest event; none when there is none.
+    pub fn newest(&self) -> Option<Timestamp> {
+        let times = column(&self.rows, "time")?;
+        arrow::compute::max(times.as_primitive_opt::<Int64Type>()?).map(Timestamp)
     }
 
     /// Appends every row as one line of JSON.

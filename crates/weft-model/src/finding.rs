@@ -9,11 +9,40 @@ use crate::time::Timestamp;
 use crate::trace::TraceId;
 
 /// Sees events of the classes that it reads, in any order, and says what it found.
+///
+/// Delivery is at least once, so a detector is idempotent: an event that it has seen before, also
+/// before a [`restore`](Self::restore), changes nothing, and a finding that it completes is made
+/// again under the same uid.
 pub trait Detector: Send {
     /// Classes whose batches must be shown to it; empty means all.
     fn reads(&self) -> &[ClassUid];
     /// Looks at one batch.
     fn observe(&mut self, batch: &EventBatch) -> Vec<Finding>;
+    /// Event time has passed `watermark`: older events are late from now on, what waited for them
+    /// is decided, and what did *not* happen can be told. A watermark behind the last one is
+    /// without effect.
+    fn advance(&mut self, _watermark: Timestamp) -> Vec<Finding> {
+        Vec::new()
+    }
+    /// Milliseconds of the past that it must have seen before it is of full use; 0 for none.
+    fn lookback_ms(&self) -> i64 {
+        0
+    }
+    /// Takes events of the past into its memory without saying what it finds in them.
+    fn learn(&mut self, batch: &EventBatch) {
+        drop(self.observe(batch));
+    }
+    /// What it remembers, for [`restore`](Self::restore); none when it remembers nothing.
+    fn checkpoint(&self) -> Option<Vec<u8>> {
+        None
+    }
+    /// Goes on from a checkpoint.
+    ///
+    /// # Errors
+    /// For a person: why it cannot be read; the detector is then as it was before.
+    fn restore(&mut self, _saved: &[u8]) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// One entity that a finding is about.
@@ -90,6 +119,9 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
     /// ATT&CK.
     pub techniques: Vec<Technique>,
+    /// Whether it replaces an earlier version of the same uid: more evidence came to light.
+    #[serde(default)]
+    pub update: bool,
 }
 
 impl Finding {
@@ -108,12 +140,15 @@ impl Finding {
         TraceId::of(&self.uid)
     }
 
-    /// The finding as an OCSF Detection Finding (class 2004, activity Create).
+    /// The finding as an OCSF Detection Finding (class 2004, activity Create, or Update for a later
+    /// version: another event about the same finding).
     pub fn to_ocsf(&self) -> Value {
+        let activity = if self.update { 2 } else { 1 };
+        let event = if self.update { Self::uid_of(&self.uid, &self.evidence) } else { self.uid.clone() };
         json!({
-            "activity_id": 1, "category_uid": 2, "class_uid": 2004, "type_uid": 200_401,
+            "activity_id": activity, "category_uid": 2, "class_uid": 2004, "type_uid": 200_400 + activity,
             "severity_id": self.severity_id, "status_id": 1, "time": self.time.0, "message": self.title,
-            "metadata": {"version": "1.8.0", "uid": self.uid, "correlation_uid": self.trace().as_str(), "product": {"name": "Weft", "vendor_name": "Weft"}},
+            "metadata": {"version": "1.8.0", "uid": event, "correlation_uid": self.trace().as_str(), "product": {"name": "Weft", "vendor_name": "Weft"}},
             "finding_info": {
                 "uid": self.uid, "title": self.title,
                 "analytic": {"uid": self.analytic_uid, "name": self.title, "type_id": 1},

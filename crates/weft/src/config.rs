@@ -61,6 +61,8 @@ pub struct Config {
     pub budget: Budget,
     /// What a response may do here.
     pub response: ResponseConfig,
+    /// What analytics have at hand.
+    pub analytics: AnalyticsConfig,
     /// The organisation's own networks, and what must never be cut off.
     pub networks: Networks,
 }
@@ -108,6 +110,21 @@ impl Default for Budget {
     }
 }
 
+/// What analytics have at hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnalyticsConfig {
+    /// Database of places of addresses, in MaxMind's format.
+    pub geoip: Option<PathBuf>,
+    /// How much later than newer events an event may come and still be put in order.
+    pub lateness_seconds: u64,
+}
+
+impl Default for AnalyticsConfig {
+    fn default() -> Self {
+        Self { geoip: None, lateness_seconds: 120 }
+    }
+}
+
 /// What a response may do on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResponseConfig {
@@ -131,6 +148,7 @@ impl Default for Config {
             files: Vec::new(),
             budget: Budget::default(),
             response: ResponseConfig { namespace: None, posture_seconds: 300 },
+            analytics: AnalyticsConfig::default(),
             networks: Networks { internal: ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"].map(str::to_owned).to_vec(), protected: Vec::new() },
         }
     }

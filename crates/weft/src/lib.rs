@@ -9,6 +9,7 @@ pub mod config;
 pub mod content;
 pub mod demo;
 pub mod door;
+pub mod geo;
 pub mod home;
 pub mod life;
 pub mod mesh;

@@ -7,10 +7,9 @@ use std::sync::Arc;
 use weft_model::ClassUid;
 
 use super::build::Builder;
-use super::pace::Pace;
 use super::program::Program;
 use super::wanted::Wanted;
-use super::{Engine, Loaded, State};
+use super::{Engine, Loaded};
 use crate::sigma::Fault;
 use crate::sigma::fields::{FieldMap, Kind};
 use crate::sigma::lint::named;
@@ -59,8 +58,8 @@ pub fn compile_with(files: &[RuleFile], fields: &FieldMap, pipelines: &Pipelines
     let mut wanted = Wanted::default();
     let programs = programs(&rules, fields, &mut wanted, &mut faults);
     let rules: Vec<Loaded> = rules.into_iter().map(|(_, loaded)| loaded).collect();
-    let (reads, paces, suspended) = (reads(&programs), vec![Pace::default(); rules.len()], vec![false; rules.len()]);
-    (Engine { rules, programs, reads, wanted, state: State::default(), stopwatch: None, paces, suspended }, faults)
+    let reads = reads(&programs);
+    (Engine::new(rules, programs, reads, wanted), faults)
 }
 
 type Placed = (String, Loaded);
@@ -203,7 +202,7 @@ fn programs(rules: &[Placed], fields: &FieldMap, wanted: &mut Wanted, faults: &m
 
 impl Loaded {
     fn is_first_seen(&self) -> bool {
-        matches!(self.rule.body, Body::Detection { first_seen: Some(_), .. })
+        matches!(self.rule.body, Body::Detection { behaviour: Some(_), .. })
     }
 }
 

@@ -1,41 +1,49 @@
 //! One detection engine over event batches.
 //!
 //! Rules are routed by logsource to kinds of event ([`program`]); the tests of one field are
-//! asked together ([`leaf`]); what holds becomes a finding, or takes part in a correlation
-//! ([`window`]) or a first-seen memory ([`first_seen`]). The same engine sees the live stream
-//! and batches of the lake.
+//! asked together ([`leaf`]); what holds becomes a finding, takes part in correlations
+//! ([`correlate`]), or is measured against what is usual ([`baseline`]). The same engine sees
+//! the live stream and batches of the lake.
 
+pub mod baseline;
 mod bits;
 mod build;
 mod columns;
-pub mod first_seen;
+pub mod correlate;
 mod lazy;
 mod leaf;
 mod load;
 mod outcome;
 pub mod pace;
 mod program;
+mod rows;
 mod wanted;
-pub mod window;
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use weft_model::{ClassUid, Detector, EventBatch, Finding, Timestamp};
 
+use self::baseline::{Baseline, Places, Reading, Unusual};
 use self::columns::View;
-use self::first_seen::Memory;
+use self::correlate::{Correlator, Incoming, Uid};
 use self::outcome::Occurrence;
 use self::pace::Pace;
 use self::program::{Hit, Program};
+use self::rows::{Reader, Rows};
 use self::wanted::Wanted;
-use self::window::{Seen, Window};
-use crate::sigma::correlation::CorrelationKind;
 use crate::sigma::rule::{Body, Rule};
 
 pub use self::load::{RuleFault, RuleFile, compile, compile_with};
+pub use self::outcome::EVIDENCE_MAX;
 pub use self::program::Stopwatch;
+
+/// Key of an event that lacks a field which a correlation groups by.
+const MISSING: &str = "\0";
+/// Form of the checkpoint; another one is refused.
+const CHECKPOINT_FORM: u8 = 2;
 
 /// Compiled rules with what they remember.
 pub struct Engine {
@@ -43,43 +51,90 @@ pub struct Engine {
     programs: Vec<Program>,
     reads: Vec<ClassUid>,
     wanted: Wanted,
-    state: State,
     stopwatch: Option<Stopwatch>,
     paces: Vec<Pace>,
     /// By rule: whether it was set aside because it is too slow.
     suspended: Vec<bool>,
+    correlator: Correlator,
+    baselines: Vec<Baseline>,
+    /// Of each rule, its baseline.
+    measured: Vec<Option<usize>>,
 }
 
 /// A rule with its place among the others.
-struct Loaded {
+pub(crate) struct Loaded {
     /// File that it came from.
-    file: std::sync::Arc<str>,
-    rule: Rule,
+    pub(crate) file: Arc<str>,
+    pub(crate) rule: Rule,
     /// Whether it makes findings of its own.
-    speaks: bool,
+    pub(crate) speaks: bool,
     /// Correlations that it takes part in, and as which member.
-    feeds: Feeds,
+    pub(crate) feeds: Vec<(usize, usize)>,
 }
-
-type Feeds = Vec<(usize, usize)>;
 
 /// What has to survive a restart; kept by rule id, so that other rules may come and go.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct State {
-    windows: BTreeMap<String, Window>,
-    memories: BTreeMap<String, Memory>,
+#[derive(Serialize, Deserialize)]
+struct State {
+    correlations: correlate::Saved,
+    /// Rule id, the behaviour as it was written, its memory.
+    baselines: Vec<(String, String, baseline::Memory)>,
 }
 
-/// What bounds cost so far.
+/// What bounds cost so far, and what is remembered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Pressure {
     /// Groups, events and values forgotten because there was no room.
     pub evicted: u64,
-    /// Events that came too late for a correlation.
+    /// Events that came when their time was over.
     pub late: u64,
+    /// Groups of correlations.
+    pub groups: usize,
+    /// Events in them.
+    pub events: usize,
+    /// Entities of baselines.
+    pub entities: usize,
+}
+
+/// What was read of a batch for the rules that take part in something.
+struct Batch<'v> {
+    rows: Rows<'v>,
+    plans: HashMap<(usize, u32, usize), Rc<Plan>>,
+    measured: HashMap<(usize, usize), Rc<Plan>>,
+    texts: [String; 5],
+}
+
+/// The fields that a correlation asks of one of its rules.
+struct Plan {
+    group: Vec<Rc<Reader>>,
+    value: Vec<Rc<Reader>>,
+    carried: Vec<Rc<Reader>>,
 }
 
 impl Engine {
+    fn new(rules: Vec<Loaded>, programs: Vec<Program>, reads: Vec<ClassUid>, wanted: Wanted) -> Self {
+        let asked = |loaded: &Loaded| match &loaded.rule.body {
+            Body::Detection { behaviour, .. } => behaviour.clone(),
+            Body::Correlation(_) | Body::Filter { .. } => None,
+        };
+        let baselines: Vec<Baseline> = rules.iter().enumerate().filter_map(|(at, loaded)| Some(Baseline::new(at, asked(loaded)?))).collect();
+        let mut measured = vec![None; rules.len()];
+        for (at, baseline) in baselines.iter().enumerate() {
+            measured.get_mut(baseline.rule).into_iter().for_each(|slot| *slot = Some(at));
+        }
+        let (paces, suspended) = (vec![Pace::default(); rules.len()], vec![false; rules.len()]);
+        Self { correlator: Correlator::new(&rules), rules, programs, reads, wanted, stopwatch: None, paces, suspended, baselines, measured }
+    }
+
+    /// Gives the analytics that need it a way to look up where addresses are.
+    pub fn set_places(&mut self, places: &Arc<dyn Places>) {
+        self.baselines.iter_mut().for_each(|baseline| baseline.set_places(places));
+    }
+
+    /// Rules that are off here, with the reason.
+    pub fn off(&self) -> Vec<(&Rule, &'static str)> {
+        self.baselines.iter().filter_map(|baseline| Some((&self.rules.get(baseline.rule)?.rule, baseline.off()?))).collect()
+    }
+
     /// Number of rules.
     pub fn len(&self) -> usize {
         self.rules.len()
@@ -100,108 +155,6 @@ impl Engine {
         self.rules.iter().map(|loaded| (&*loaded.file, &loaded.rule))
     }
 
-    /// What has to be saved for [`restore`](Self::restore).
-    pub fn state(&self) -> &State {
-        &self.state
-    }
-
-    /// Goes on from a saved state; memories of rules that are gone are dropped.
-    pub fn restore(&mut self, mut state: State) {
-        let known = |id: &String| self.rules.iter().any(|loaded| loaded.rule.id == *id);
-        state.windows.retain(|id, _| known(id));
-        state.memories.retain(|id, _| known(id));
-        state.windows.values_mut().for_each(Window::reindex);
-        self.state = state;
-    }
-
-    /// What the bounds of memory cost so far.
-    pub fn pressure(&self) -> Pressure {
-        let windows = self.state.windows.values();
-        let evicted = windows.clone().map(|window| window.evicted).chain(self.state.memories.values().map(|memory| memory.evicted));
-        Pressure { evicted: evicted.sum(), late: windows.map(|window| window.late).sum() }
-    }
-
-    fn take(&mut self, program: usize, view: &View<'_>, hit: Hit, done: &mut Vec<(usize, usize)>, findings: &mut Vec<Finding>) {
-        // A rule can reach a row through two kinds of event; it happened once.
-        if done.contains(&(hit.row, hit.rule)) {
-            return;
-        }
-        done.push((hit.row, hit.rule));
-        let (Some(program), Some(loaded)) = (self.programs.get(program), self.rules.get(hit.rule)) else { return };
-        let kind = Arc::clone(&program.kind);
-        let Body::Detection { detection, first_seen, .. } = &loaded.rule.body else { return };
-        let matched = outcome::matched(detection, view, &kind, &hit);
-        let mut occurrence = Occurrence::new(view, &kind, hit.row, matched);
-        if let Some(asked) = first_seen {
-            let Some(value) = occurrence.field(&asked.value) else { return };
-            let Some(entity) = asked.by.iter().map(|field| occurrence.field(field)).collect::<Option<Vec<_>>>() else { return };
-            let memory = self.state.memories.entry(loaded.rule.id.clone()).or_default();
-            if !memory.is_new(&entity, &value, occurrence.time(), asked.learn_ms) {
-                return;
-            }
-            occurrence.matched.push(format!("first seen: {} {value} for {}", asked.value, entity.join(", ")));
-        }
-        if loaded.speaks {
-            findings.push(occurrence.finding(&loaded.rule));
-        }
-        // Correlations feed those above them. INVARIANT: `compile` refuses circles, so this ends.
-        let mut open = vec![(loaded.feeds.clone(), occurrence)];
-        while let Some((feeds, occurrence)) = open.pop() {
-            for (correlation, member) in feeds {
-                open.extend(self.correlate(correlation, member, &occurrence, findings));
-            }
-        }
-    }
-
-    /// Feeds a correlation; returns what it completed, for those above it.
-    fn correlate<'v>(
-        &mut self,
-        correlation: usize,
-        member: usize,
-        occurrence: &Occurrence<'v>,
-        findings: &mut Vec<Finding>,
-    ) -> Option<(Feeds, Occurrence<'v>)> {
-        let loaded = self.rules.get(correlation)?;
-        let Body::Correlation(of) = &loaded.rule.body else { return None };
-        let field = |name: &str| {
-            let rule = of.rules.get(member);
-            let aliased = of.aliases.iter().find(|(alias, of_rule, _)| alias == name && Some(of_rule) == rule).map(|(_, _, field)| field.as_str());
-            occurrence.field(aliased.unwrap_or(name))
-        };
-        let group = of.group_by.iter().map(|name| Some((name.clone(), field(name)?))).collect::<Option<Vec<_>>>()?;
-        let value = match &of.kind {
-            CorrelationKind::ValueCount(_, name) => Some(field(name)?),
-            _ => None,
-        };
-        let seen = Seen { time: occurrence.time(), member, value, evidence: occurrence.evidence.clone(), entities: occurrence.entities() };
-        let key = group.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>().join("\u{1f}");
-        let window = self.state.windows.entry(loaded.rule.id.clone()).or_default();
-        let complete = window.take(of, &key, seen)?;
-        let complete = occurrence.above(group, complete);
-        if loaded.speaks {
-            findings.push(complete.finding(&loaded.rule));
-        }
-        Some((loaded.feeds.clone(), complete))
-    }
-
-    /// First-seen rules need to know since when their logsource speaks.
-    fn alive(&mut self, view: &View<'_>) {
-        let asks = |program: &Program| program.reads(view) && program.first_seen_rules().next().is_some();
-        if !self.programs.iter().any(asks) {
-            return;
-        }
-        let Some(oldest) = (0..view.rows()).map(|row| view.time(row)).min() else { return };
-        for program in self.programs.iter().filter(|program| program.reads(view)) {
-            for rule in program.first_seen_rules() {
-                if let Some(loaded) = self.rules.get(rule) {
-                    self.state.memories.entry(loaded.rule.id.clone()).or_default().alive(oldest);
-                }
-            }
-        }
-    }
-}
-
-impl Engine {
     /// Measures rules with this stopwatch; those that are too slow are set aside from then on.
     pub fn measure_with(&mut self, stopwatch: Stopwatch) {
         self.stopwatch = Some(stopwatch);
@@ -212,15 +165,183 @@ impl Engine {
         self.rules.iter().zip(&self.suspended).filter(|(_, suspended)| **suspended).map(|(loaded, _)| loaded.rule.id.as_str())
     }
 
-    fn suspend(&mut self, costs: &[program::Cost], view: &View<'_>, findings: &mut Vec<Finding>) {
+    fn suspend(&mut self, costs: &[program::Cost], view: &View<'_>, found: &mut Vec<Finding>) {
         for cost in costs {
             let (Some(pace), Some(suspended)) = (self.paces.get_mut(cost.rule), self.suspended.get_mut(cost.rule)) else { continue };
             if pace.add(cost) && !*suspended {
                 *suspended = true;
-                let newest = (0..view.rows()).map(|row| view.time(row)).max().unwrap_or_default();
-                findings.extend(self.rules.get(cost.rule).map(|loaded| pace::finding(&loaded.rule, pace, Timestamp(newest))));
+                let newest = view.batch().newest().unwrap_or_default();
+                found.extend(self.rules.get(cost.rule).map(|loaded| pace::finding(&loaded.rule, pace, newest)));
             }
         }
+    }
+
+    /// What the bounds of memory cost so far.
+    pub fn pressure(&self) -> Pressure {
+        let (evicted, late, groups, events) = self.correlator.pressure();
+        let memories = || self.baselines.iter().map(|baseline| &baseline.memory);
+        Pressure {
+            evicted: evicted + memories().map(|memory| memory.evicted).sum::<u64>(),
+            late: late + memories().map(|memory| memory.late).sum::<u64>(),
+            groups,
+            events,
+            entities: memories().map(baseline::Memory::entities).sum(),
+        }
+    }
+
+    /// The input is over: time stands still at its newest event, and findings that might still get
+    /// more evidence are told with what there is.
+    pub fn conclude(&mut self, newest: Timestamp) -> Vec<Finding> {
+        // What happened at the newest moment is judged too.
+        let mut found = self.advance(Timestamp(newest.0.saturating_add(1)));
+        self.correlator.conclude(&self.rules, &mut found);
+        sorted(found)
+    }
+
+    fn take(&mut self, program: usize, hit: Hit, batch: &mut Batch<'_>, found: &mut Vec<Finding>) {
+        let (Some(of), Some(loaded)) = (self.programs.get(program), self.rules.get(hit.rule)) else { return };
+        let (row, time) = (hit.row, batch.rows.time(hit.row));
+        let [uid, ..] = &mut batch.texts;
+        batch.rows.uid(row, uid);
+        if let Some(baseline) = self.measured.get(hit.rule).copied().flatten().and_then(|at| self.baselines.get_mut(at)) {
+            let above = batch.above(&self.correlator, (of, program), loaded, row);
+            let urgent = batch.measure((of, program), row, &above, baseline);
+            if urgent {
+                let unusual = baseline.relieve(&self.rules);
+                self.tell(unusual, found);
+            }
+            return;
+        }
+        if loaded.speaks {
+            let Body::Detection { detection, .. } = &loaded.rule.body else { return };
+            let view = batch.rows.view();
+            let matched = outcome::matched(detection, view, &of.kind, &hit);
+            found.push(Occurrence::new(view, row, uid.clone(), time, matched).finding(&loaded.rule));
+        }
+        for (correlation, member) in &loaded.feeds {
+            let (Some(node), Ok(member)) = (self.correlator.node_of(*correlation), u32::try_from(*member)) else { continue };
+            if !batch.join(&self.correlator, (of, program), loaded, (node, member), row) {
+                continue;
+            }
+            let [uid, key, value, carried, entities] = &batch.texts;
+            let class = batch.rows.view().batch().class.0;
+            let new = Incoming { time, uid: Uid::read(uid), below: None, class, member, key, value, carried, entities };
+            self.correlator.take(node, &new, &self.rules, found);
+        }
+    }
+
+    /// What is not usual is told, and takes part in correlations.
+    fn tell(&mut self, unusual: Vec<Unusual>, found: &mut Vec<Finding>) {
+        for one in unusual {
+            let Some(loaded) = self.rules.get(one.rule) else { continue };
+            for ((correlation, member), [key, value, carried]) in loaded.feeds.iter().zip(&one.above) {
+                let (Some(node), Ok(member)) = (self.correlator.node_of(*correlation), u32::try_from(*member)) else { continue };
+                if key == MISSING {
+                    continue;
+                }
+                let uid = Uid::read(&one.uid);
+                let new = Incoming { time: one.time, uid, below: None, class: one.class, member, key, value, carried, entities: &one.entities };
+                self.correlator.take(node, &new, &self.rules, found);
+            }
+            if loaded.speaks {
+                found.push(one.finding);
+            }
+        }
+    }
+
+    fn look(&mut self, view: &View<'_>) -> Vec<Finding> {
+        self.alive(view);
+        let (mut hits, mut costs): (Vec<(usize, Hit)>, Vec<_>) = (Vec::new(), Vec::new());
+        for (index, program) in self.programs.iter_mut().enumerate().filter(|(_, program)| program.reads(view)) {
+            let outcome = program.run(view, &self.suspended, self.stopwatch.as_mut());
+            hits.extend(outcome.hits.into_iter().map(|hit| (index, hit)));
+            costs.extend(outcome.costs);
+        }
+        let mut found = Vec::new();
+        self.suspend(&costs, view, &mut found);
+        if hits.is_empty() {
+            return found;
+        }
+        // A rule can reach a row through two kinds of event; it happened once.
+        let rows = Rows::new(view);
+        hits.sort_by_cached_key(|(_, hit)| (rows.time(hit.row), hit.row, hit.rule));
+        hits.dedup_by(|(_, a), (_, b)| (a.row, a.rule) == (b.row, b.rule));
+        let mut reading = Batch { rows, plans: HashMap::new(), measured: HashMap::new(), texts: Default::default() };
+        for (program, hit) in hits {
+            self.take(program, hit, &mut reading, &mut found);
+        }
+        self.correlator.look(&self.rules, &mut found);
+        sorted(found)
+    }
+
+    /// Baselines need to know since when their logsource speaks.
+    fn alive(&mut self, view: &View<'_>) {
+        let Some(oldest) = rows::oldest(view) else { return };
+        for program in self.programs.iter().filter(|program| program.reads(view)) {
+            for rule in program.first_seen_rules() {
+                if let Some(baseline) = self.measured.get(rule).copied().flatten().and_then(|at| self.baselines.get_mut(at)) {
+                    baseline.alive(oldest);
+                }
+            }
+        }
+    }
+}
+
+impl Batch<'_> {
+    fn plan(&mut self, correlator: &Correlator, (of, program): (&Program, usize), rule: &Rule, (node, member): (usize, u32)) -> Option<Rc<Plan>> {
+        let key = (node, member, program);
+        if let Some(plan) = self.plans.get(&key) {
+            return Some(Rc::clone(plan));
+        }
+        let shape = correlator.shapes.get(node)?;
+        let names: Vec<&str> = [Some(rule.id.as_str()), rule.name.as_deref()].into_iter().flatten().collect();
+        let reader = |name: &String| self.rows.reader(program, &of.kind, shape.field(member as usize, &names, name));
+        let readers = |fields: &[String]| fields.iter().map(reader).collect::<Vec<_>>();
+        let plan = Rc::new(Plan { group: readers(&shape.of.group_by), value: readers(shape.of.measured()), carried: readers(&shape.carry) });
+        self.plans.insert(key, Rc::clone(&plan));
+        Some(plan)
+    }
+
+    /// Reads what a correlation asks of a row; false when a field of its is missing.
+    fn join(&mut self, correlator: &Correlator, program: (&Program, usize), loaded: &Loaded, place: (usize, u32), row: usize) -> bool {
+        let Some(plan) = self.plan(correlator, program, &loaded.rule, place) else { return false };
+        let [_, key, value, carried, entities] = &mut self.texts;
+        if !self.rows.join(&plan.group, row, true, key) || !self.rows.join(&plan.value, row, true, value) {
+            return false;
+        }
+        self.rows.join(&plan.carried, row, false, carried);
+        self.rows.entities(row, entities);
+        true
+    }
+
+    /// What the correlations above ask of a row that is judged later.
+    fn above(&mut self, correlator: &Correlator, program: (&Program, usize), loaded: &Loaded, row: usize) -> Vec<[String; 3]> {
+        let mut above = Vec::with_capacity(loaded.feeds.len());
+        for (correlation, member) in &loaded.feeds {
+            let place = correlator.node_of(*correlation).zip(u32::try_from(*member).ok());
+            let fits = place.is_some_and(|place| self.join(correlator, program, loaded, place, row));
+            let [_, key, value, carried, _] = &self.texts;
+            above.push(if fits { [key.clone(), value.clone(), carried.clone()] } else { [MISSING.to_owned(), String::new(), String::new()] });
+        }
+        above
+    }
+
+    /// Hands a row to its baseline; true when something cannot wait.
+    fn measure(&mut self, (of, program): (&Program, usize), row: usize, above: &[[String; 3]], baseline: &mut Baseline) -> bool {
+        let rows = &self.rows;
+        let plan = self.measured.entry((baseline.rule, program)).or_insert_with(|| {
+            let readers = |fields: &[String]| fields.iter().map(|name| rows.reader(program, &of.kind, name)).collect::<Vec<_>>();
+            let (value, peers) = baseline.reads();
+            Rc::new(Plan { group: readers(&baseline.asked().by), value: readers(value), carried: readers(peers) })
+        });
+        let [uid, entity, value, peers, entities] = &mut self.texts;
+        if !rows.join(&plan.group, row, true, entity) || !rows.join(&plan.value, row, true, value) {
+            return false;
+        }
+        rows.join(&plan.carried, row, false, peers);
+        rows.entities(row, entities);
+        let class = rows.view().batch().class.0;
+        baseline.take(&Reading { time: rows.time(row), uid: Uid::read(uid), class, entity, value, peers, entities, above })
     }
 }
 
@@ -233,26 +354,56 @@ impl Detector for Engine {
         // Taken out for the time of the look, because the view borrows it.
         let wanted = std::mem::take(&mut self.wanted);
         let view = View::new(batch, &wanted);
-        self.alive(&view);
-        let (mut hits, mut costs): (Vec<(usize, Hit)>, Vec<_>) = (Vec::new(), Vec::new());
-        for (index, program) in self.programs.iter_mut().enumerate().filter(|(_, program)| program.reads(&view)) {
-            let outcome = program.run(&view, &self.suspended, self.stopwatch.as_mut());
-            hits.extend(outcome.hits.into_iter().map(|hit| (index, hit)));
-            costs.extend(outcome.costs);
-        }
-        // Correlations see the events of a batch in order of event time, whatever the program.
-        hits.sort_by_cached_key(|(_, hit)| (view.time(hit.row), hit.row, hit.rule));
-        let (mut findings, mut done, mut row) = (Vec::new(), Vec::new(), usize::MAX);
-        for (program, hit) in hits {
-            if hit.row != row {
-                done.clear();
-                row = hit.row;
-            }
-            self.take(program, &view, hit, &mut done, &mut findings);
-        }
-        self.suspend(&costs, &view, &mut findings);
+        let found = self.look(&view);
         drop(view);
         self.wanted = wanted;
-        findings
+        found
     }
+
+    fn advance(&mut self, watermark: Timestamp) -> Vec<Finding> {
+        let mut found = Vec::new();
+        for at in 0..self.baselines.len() {
+            let unusual = self.baselines.get_mut(at).map(|baseline| baseline.advance(watermark.0, &self.rules)).unwrap_or_default();
+            self.tell(unusual, &mut found);
+        }
+        self.correlator.advance(watermark.0, &self.rules, &mut found);
+        sorted(found)
+    }
+
+    fn lookback_ms(&self) -> i64 {
+        let learned = self.baselines.iter().map(|baseline| baseline.asked().learn_ms);
+        learned.chain([self.correlator.lookback_ms()]).max().unwrap_or(0)
+    }
+
+    fn checkpoint(&self) -> Option<Vec<u8>> {
+        let id = |rule: usize| self.rules.get(rule).map(|loaded| loaded.rule.id.clone()).unwrap_or_default();
+        let baselines = self.baselines.iter().map(|baseline| (id(baseline.rule), written(baseline), baseline.memory.clone()));
+        postcard::to_extend(&State { correlations: self.correlator.save(&self.rules), baselines: baselines.collect() }, vec![CHECKPOINT_FORM]).ok()
+    }
+
+    fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
+        let Some((&CHECKPOINT_FORM, saved)) = saved.split_first() else {
+            return Err("the memory of the rules was saved by another version of the program".to_owned());
+        };
+        let state: State = postcard::from_bytes(saved).map_err(|error| format!("the memory of the rules cannot be read: {error}"))?;
+        self.correlator.resume(state.correlations, &self.rules);
+        let mut saved: HashMap<(String, String), baseline::Memory> = state.baselines.into_iter().map(|(id, asked, memory)| ((id, asked), memory)).collect();
+        for baseline in &mut self.baselines {
+            let id = self.rules.get(baseline.rule).map(|loaded| loaded.rule.id.clone()).unwrap_or_default();
+            baseline.memory = saved.remove(&(id, written(baseline))).unwrap_or_default();
+            baseline.memory.reindex();
+        }
+        Ok(())
+    }
+}
+
+/// The behaviour as it was written: its memory means nothing to another one.
+fn written(baseline: &Baseline) -> String {
+    format!("{:?}", baseline.asked())
+}
+
+/// By time; at the same time by rule and name, so that the order is always the same.
+fn sorted(mut found: Vec<Finding>) -> Vec<Finding> {
+    found.sort_by(|a, b| (a.time, &a.analytic_uid, &a.uid).cmp(&(b.time, &b.analytic_uid, &b.uid)));
+    found
 }

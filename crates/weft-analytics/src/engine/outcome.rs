@@ -6,105 +6,90 @@ use weft_model::{Entity, Evidence, Finding, Timestamp};
 
 use super::columns::View;
 use super::program::Hit;
-use super::window::{EVIDENCE_MAX, Seen};
+use super::rows::written_entities;
 use crate::sigma::detection::Detection;
 use crate::sigma::fields::Kind;
 use crate::sigma::rule::Rule;
 
-/// Paths that name entities where an event carries no observables, with the OCSF observable type.
-const ENTITY_PATHS: [(&str, i64); 7] = [
+/// Paths that name entities, with the OCSF observable type.
+pub(crate) const ENTITY_PATHS: [(&str, i64); 20] = [
     ("src_endpoint.ip", 2),
     ("dst_endpoint.ip", 2),
     ("actor.user.name", 4),
     ("user.name", 4),
     ("device.hostname", 1),
     ("device.ip", 2),
-    ("process.file.hashes.value", 8),
+    ("src_endpoint.hostname", 1),
+    ("dst_endpoint.hostname", 1),
+    ("user.email_addr", 5),
+    ("actor.user.email_addr", 5),
+    ("user.uid", 31),
+    ("actor.user.uid", 31),
+    ("device.uid", 10),
+    ("process.name", 9),
+    ("file.name", 7),
+    ("query.hostname", 1),
+    ("url.url_string", 6),
+    ("resource.uid", 10),
+    ("email.from", 5),
+    ("email.to", 5),
 ];
+/// Paths of lists that name entities too, for findings about one event.
+const ENTITY_LISTS: [(&str, i64); 1] = [("process.file.hashes.value", 8)];
 /// Most entities of one finding.
-const ENTITIES_MAX: usize = 50;
+pub(crate) const ENTITIES_MAX: usize = 50;
+/// Most events that a finding names as evidence.
+pub const EVIDENCE_MAX: usize = 100;
 /// Longest value that is shown beside what matched.
 const VALUE_CHARS_MAX: usize = 200;
 
-/// A rule that held, by an event or by several.
+/// A rule that one event met.
 pub(crate) struct Occurrence<'v> {
     view: &'v View<'v>,
-    kind: &'v Kind,
     row: usize,
-    /// Group values of the correlation that made it; empty for an event.
-    group: Vec<(String, String)>,
-    below: Vec<Entity>,
-    pub(crate) evidence: Vec<Evidence>,
+    pub(crate) evidence: Evidence,
     pub(crate) matched: Vec<String>,
 }
 
 impl<'v> Occurrence<'v> {
-    pub(crate) fn new(view: &'v View<'v>, kind: &'v Kind, row: usize, matched: Vec<String>) -> Self {
-        let time = view.time(row);
-        let uid = view.at("metadata.uid", row).unwrap_or_else(|| Finding::uid_of(&row_to_json(&view.batch().rows, row).to_string(), &[]));
-        let evidence = vec![Evidence { uid, class: view.batch().class, time: Timestamp(time) }];
-        Self { view, kind, row, group: Vec::new(), below: Vec::new(), evidence, matched }
-    }
-
-    /// Time of the newest event.
-    pub(crate) fn time(&self) -> i64 {
-        self.evidence.iter().map(|event| event.time.0).max().unwrap_or_default()
-    }
-
-    /// The value of a field as rules name it: of the group, or of the event.
-    pub(crate) fn field(&self, name: &str) -> Option<String> {
-        if self.group.is_empty() {
-            return self.view.first(&self.kind.paths(name), self.row);
-        }
-        self.group.iter().find(|(field, _)| field == name).map(|(_, value)| value.clone())
-    }
-
-    /// What the correlation above sees: the group and the events that completed it.
-    pub(crate) fn above(&self, group: Vec<(String, String)>, complete: Vec<Seen>) -> Occurrence<'v> {
-        let mut entities = Vec::new();
-        let mut evidence = Vec::new();
-        for seen in complete {
-            evidence.extend(seen.evidence);
-            entities.extend(seen.entities);
-        }
-        evidence.sort_by(|a, b| (a.time, &a.uid).cmp(&(b.time, &b.uid)));
-        evidence.dedup();
-        // The newest tell how it ended; the count says that there were more.
-        let all = evidence.len();
-        let evidence = evidence.split_off(all.saturating_sub(EVIDENCE_MAX));
-        let mut matched: Vec<String> = group.iter().map(|(field, value)| format!("{field}: {value}")).collect();
-        matched.push(format!("{all} events"));
-        let group = if group.is_empty() { vec![(String::new(), String::new())] } else { group };
-        Occurrence { view: self.view, kind: self.kind, row: self.row, group, below: distinct(entities), evidence, matched }
+    pub(crate) fn new(view: &'v View<'v>, row: usize, uid: String, time: i64, matched: Vec<String>) -> Self {
+        Self { view, row, evidence: Evidence { uid, class: view.batch().class, time: Timestamp(time) }, matched }
     }
 
     /// What it is about: observables, or else the paths that usually name entities.
-    pub(crate) fn entities(&self) -> Vec<Entity> {
-        if !self.group.is_empty() {
-            return self.below.clone();
-        }
+    fn entities(&self) -> Vec<Entity> {
         let entities = observables(&self.view.batch().rows, self.row);
         if !entities.is_empty() {
             return distinct(entities);
         }
-        let named =
-            ENTITY_PATHS.into_iter().filter_map(|(path, type_id)| Some(Entity { name: path.to_owned(), type_id, value: self.view.at(path, self.row)? }));
-        distinct(named.collect())
+        let named = ENTITY_PATHS.into_iter().chain(ENTITY_LISTS);
+        distinct(named.filter_map(|(path, type_id)| Some(Entity { name: path.to_owned(), type_id, value: self.view.at(path, self.row)? })).collect())
     }
 
-    pub(crate) fn finding(&self, rule: &Rule) -> Finding {
+    pub(crate) fn finding(self, rule: &Rule) -> Finding {
+        let entities = self.entities();
+        let evidence = vec![self.evidence];
         Finding {
-            uid: Finding::uid_of(&rule.id, &self.evidence),
+            uid: Finding::uid_of(&rule.id, &evidence),
             analytic_uid: rule.id.clone(),
             title: rule.title.clone(),
             severity_id: rule.severity_id,
-            time: Timestamp(self.time()),
-            matched: self.matched.clone(),
-            entities: self.entities(),
-            evidence: self.evidence.clone(),
+            time: evidence.first().map_or(Timestamp(0), |event| event.time),
+            matched: self.matched,
+            entities,
+            evidence,
             techniques: rule.techniques.clone(),
+            update: false,
         }
     }
+}
+
+/// Entities as a row wrote them.
+pub(crate) fn entities_of(text: &str) -> impl Iterator<Item = Entity> {
+    written_entities(text).filter_map(|(place, value)| {
+        let (name, type_id) = ENTITY_PATHS.get(place)?;
+        Some(Entity { name: (*name).to_owned(), type_id: *type_id, value: value.to_owned() })
+    })
 }
 
 /// What matched, for a person: selection, field, modifiers and value as the rule has them, and the

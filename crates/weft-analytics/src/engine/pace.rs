@@ -48,5 +48,6 @@ pub(crate) fn finding(rule: &Rule, pace: &Pace, time: Timestamp) -> Finding {
         entities: Vec::new(),
         evidence: Vec::new(),
         techniques: Vec::new(),
+        update: false,
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! <https://github.com/SigmaHQ/sigma-specification>
 
+pub mod behaviour;
 pub mod condition;
 pub mod correlation;
 pub mod detection;

@@ -3,6 +3,7 @@
 use weft_model::Technique;
 
 use super::Fault;
+use super::behaviour::{self, Behaviour};
 use super::correlation::{self, Correlation};
 use super::detection::{self, Detection};
 use super::pipeline::Pipelines;
@@ -40,8 +41,8 @@ pub enum Body {
         logsource: LogSource,
         /// What for.
         detection: Detection,
-        /// Only values that were not seen before.
-        first_seen: Option<FirstSeen>,
+        /// Only what is not usual.
+        behaviour: Option<Behaviour>,
     },
     /// Looks at several events over time.
     Correlation(Correlation),
@@ -74,17 +75,6 @@ impl LogSource {
             |asked: &Option<String>, has: &Option<String>| asked.as_ref().is_none_or(|asked| has.as_ref().is_some_and(|has| has.eq_ignore_ascii_case(asked)));
         meets(&asked.category, &self.category) && meets(&asked.product, &self.product) && meets(&asked.service, &self.service)
     }
-}
-
-/// The extension `weft: first_seen:`: the rule speaks only when `value` is new for `by`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FirstSeen {
-    /// Field whose value must be new.
-    pub value: String,
-    /// Fields that name the entity for which it must be new; none means for everybody.
-    pub by: Vec<String>,
-    /// How much history must be there before it speaks, and how long a value is remembered.
-    pub learn_ms: i64,
 }
 
 /// The rules of a file; broken documents become faults beside the good ones.
@@ -175,7 +165,7 @@ fn notes(node: &Node) -> Vec<Fault> {
 
 fn body(node: &Node, pipelines: &Pipelines) -> Result<Body, Fault> {
     if let Some(section) = node.get("correlation") {
-        return correlation::parse(section).map(Body::Correlation);
+        return correlation::parse(section, node).map(Body::Correlation);
     }
     if let Some(section) = node.get("filter") {
         return filter(node, section, pipelines);
@@ -190,7 +180,7 @@ fn body(node: &Node, pipelines: &Pipelines) -> Result<Body, Fault> {
         return Err(Fault::at(node.line, reason));
     }
     let detection = detection::parse(section, &active)?;
-    Ok(Body::Detection { logsource: active.logsource, detection, first_seen: first_seen(node)? })
+    Ok(Body::Detection { logsource: active.logsource, detection, behaviour: behaviour::parse(node)? })
 }
 
 /// <https://github.com/SigmaHQ/sigma-specification/blob/main/specification/sigma-filters-specification.md>
@@ -212,18 +202,6 @@ fn filter(node: &Node, section: &Node, pipelines: &Pipelines) -> Result<Body, Fa
 
 fn logsource(node: &Node) -> Result<LogSource, Fault> {
     Ok(LogSource { category: node.text("category")?, product: node.text("product")?, service: node.text("service")? })
-}
-
-fn first_seen(node: &Node) -> Result<Option<FirstSeen>, Fault> {
-    let Some(extension) = node.get("weft") else { return Ok(None) };
-    if let Some((key, value)) = extension.entries().iter().find(|(key, _)| key != "first_seen") {
-        return Err(Fault::at(value.line, format!("`weft.{key}` is not known; known is first_seen")));
-    }
-    let Some(section) = extension.get("first_seen") else { return Ok(None) };
-    let Some(value) = section.text("value")? else { return Err(Fault::at(section.line, "`weft.first_seen.value` is missing")) };
-    let learn = section.text("learn")?.unwrap_or_else(|| "14d".to_owned());
-    let learn_ms = correlation::timespan(&learn).ok_or_else(|| Fault::at(section.line, format!("`{learn}` is not a time span such as 14d")))?;
-    Ok(Some(FirstSeen { value, by: section.texts("by")?, learn_ms }))
 }
 
 fn severity(node: &Node) -> Result<i64, Fault> {

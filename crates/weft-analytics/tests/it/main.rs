@@ -1,11 +1,14 @@
 //! Rules of the project against events, and the engine against a naive evaluator.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::print_stdout, missing_docs)]
 
+mod behaviour;
 mod content;
+mod correlations;
 mod events;
 mod load;
 mod modifiers;
 mod naive;
 mod public_rules;
 mod rewrite;
+mod scenarios;
 mod slow;

@@ -27,6 +27,7 @@ fn finding(severity: i64) -> Finding {
         ],
         evidence: vec![Evidence { uid: "e".into(), class: ClassUid(3002), time: Timestamp(1) }],
         techniques: vec![],
+        update: false,
     }
 }
 

@@ -43,7 +43,7 @@ impl Reader<'_> {
     }
 
     fn document(&mut self, table: &Table<'_>, config: &mut Config) {
-        self.known(table, "", &["listen", "lake", "retention", "syslog", "token", "file", "budget", "response", "networks"]);
+        self.known(table, "", &["listen", "lake", "retention", "syslog", "token", "file", "budget", "response", "networks", "analytics"]);
         self.address(table, "listen", |address| config.listen = address);
         if let Some(lake) = self.table(table, "lake") {
             self.string(lake, "url", |url| config.lake_url = Some(url));
@@ -69,6 +69,11 @@ impl Reader<'_> {
             self.known(networks, "networks", &["internal", "protected"]);
             self.strings(networks, "internal", |ranges| config.networks.internal = ranges);
             self.strings(networks, "protected", |ranges| config.networks.protected = ranges);
+        }
+        if let Some(analytics) = self.table(table, "analytics") {
+            self.known(analytics, "analytics", &["geoip", "lateness_seconds"]);
+            self.string(analytics, "geoip", |path| config.analytics.geoip = Some(PathBuf::from(path)));
+            self.number(analytics, "lateness_seconds", 0..=86_400, |n| config.analytics.lateness_seconds = n);
         }
         if let Some(response) = self.table(table, "response") {
             self.known(response, "response", &["namespace", "posture_seconds"]);
@@ -226,7 +231,7 @@ mod tests {
             faults,
             [
                 "weft.toml:1:10: `listen` must be an address with port, e.g. `\"127.0.0.1:8440\"`",
-                "weft.toml:2:1: unknown key `lissten`; known: listen, lake, retention, syslog, token, file, budget, response, networks",
+                "weft.toml:2:1: unknown key `lissten`; known: listen, lake, retention, syslog, token, file, budget, response, networks, analytics",
                 "weft.toml:4:18: `commit_seconds` must be a whole number from 1 to 3600",
                 "weft.toml:6:1: `token` needs a `secret` of at least 16 characters, e.g. from `openssl rand -hex 24`",
                 "weft.toml:9:1: `file` needs a `path`: a file, a folder, or a folder with a pattern such as `*.log`",

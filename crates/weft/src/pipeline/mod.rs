@@ -4,6 +4,7 @@
 //! its events into the tables. Everything between can be done again: ids are derived from
 //! content, so a crash at any point neither loses nor doubles.
 
+mod settle;
 mod stats;
 mod work;
 mod writer;
@@ -47,6 +48,8 @@ pub struct Parts {
     pub mapping: Arc<dyn Mapping>,
     /// Detectors; they see every event batch, one after another.
     pub detectors: Vec<Box<dyn Detector>>,
+    /// How much later than newer events an event may come and still be put in order.
+    pub lateness: Duration,
     /// Time between commits.
     pub commit_every: Duration,
     /// Threads that map.
@@ -70,6 +73,7 @@ pub(crate) struct Shared {
     pub(crate) waits: Mutex<Samples>,
     pub(crate) failed: Mutex<Option<String>>,
     pub(crate) stopping: AtomicBool,
+    pub(crate) time: settle::EventTime,
     commit_every: Duration,
 }
 
@@ -103,6 +107,7 @@ impl Running {
             waits: Mutex::new(Samples::new(WAITS_MAX)),
             failed: Mutex::default(),
             stopping: AtomicBool::new(false),
+            time: settle::EventTime::new(parts.lateness),
             commit_every: parts.commit_every,
         });
         let waiting = Arc::new(Mutex::new(waiting));

@@ -75,6 +75,17 @@ pub(crate) fn publish(shared: &Arc<Shared>, logged: Logged, detect: bool) {
     }
 }
 
+/// Keeps findings that time made, and hands them to the loop; gives back those that could not be kept.
+pub(crate) fn hand_on(shared: &Arc<Shared>, found: Vec<Finding>) -> Vec<Finding> {
+    let (kept, owed): (Vec<Finding>, Vec<Finding>) = found.into_iter().partition(|finding| keep(shared, finding));
+    for finding in kept {
+        if shared.findings.blocking_send(finding).is_err() {
+            break;
+        }
+    }
+    owed
+}
+
 /// The way is over: what a frame waited, its events waited.
 fn wait(shared: &Shared, received: Timestamp, events: usize) {
     let waited = now().0.saturating_sub(received.0).max(0) as f64;
@@ -129,6 +140,7 @@ fn show(shared: &Shared, batch: &RawBatch, mapped: &Mapped) {
 }
 
 fn observe(shared: &Shared, mapped: &Mapped) -> Vec<Finding> {
+    mapped.batches.iter().for_each(|events| shared.time.see(events, now()));
     let mut detectors = shared.detectors.lock().unwrap_or_else(PoisonError::into_inner);
     let mut found = Vec::new();
     for detector in detectors.iter_mut() {

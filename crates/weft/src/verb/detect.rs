@@ -1,16 +1,18 @@
 //! `weft detect`: rules over files or over the lake.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use weft_ingest::{Mapper, Registry};
 use weft_lake::QueryOptions;
-use weft_model::{Detector as _, EventBatch, Finding, ocsf};
+use weft_model::{Detector as _, EventBatch, Finding, Timestamp, ocsf};
 
 use super::map::map_batch;
 use super::{input, offline};
 use crate::cli::{self, Fault, Outcome, Output, Progress, Rows};
 use crate::content;
+use crate::geo;
 use crate::home::Home;
 
 /// Longest look at one table of the lake.
@@ -32,7 +34,9 @@ pub(super) async fn run(home: &Home, detect: &cli::Detect, out: &mut Output) -> 
     if engine.is_empty() {
         return Err(Fault::misuse("no rule could be loaded"));
     }
-    let mut findings = Vec::new();
+    geo::equip(&mut engine, home)?;
+    engine.off().into_iter().for_each(|(rule, reason)| cli::say(&format!("`{}`: {reason}", rule.title)));
+    let mut findings = Found::default();
     if detect.lake {
         over_lake(home, detect, &mut engine, &mut findings).await?;
     } else {
@@ -42,8 +46,46 @@ pub(super) async fn run(home: &Home, detect: &cli::Detect, out: &mut Output) -> 
         }
         over_files(registry, stream, paths, &mut engine, &mut findings)?;
     }
+    // Time stands still at the newest event: what did not happen by then is not told.
+    let findings = findings.end(&mut engine);
+    geo::tell_pressure(&engine);
     print(&findings, out)?;
     Ok(if findings.is_empty() { Outcome::Done } else { Outcome::Found })
+}
+
+/// What was found so far; a later version of a finding takes the place of an earlier one.
+#[derive(Default)]
+struct Found {
+    findings: Vec<Finding>,
+    places: HashMap<String, usize>,
+    newest: i64,
+}
+
+impl Found {
+    fn look(&mut self, engine: &mut weft_analytics::Engine, events: &EventBatch) {
+        self.newest = self.newest.max(events.newest().map_or(0, |time| time.0));
+        let found = engine.observe(events);
+        self.take(found);
+    }
+
+    fn take(&mut self, found: Vec<Finding>) {
+        for finding in found {
+            match self.places.get(&finding.uid).and_then(|at| self.findings.get_mut(*at)) {
+                Some(known) => *known = Finding { update: false, ..finding },
+                None => {
+                    self.places.insert(finding.uid.clone(), self.findings.len());
+                    self.findings.push(finding);
+                }
+            }
+        }
+    }
+
+    fn end(mut self, engine: &mut weft_analytics::Engine) -> Vec<Finding> {
+        let found = engine.conclude(Timestamp(self.newest));
+        self.take(found);
+        self.findings.sort_by(|a, b| (a.time, &a.analytic_uid, &a.uid).cmp(&(b.time, &b.analytic_uid, &b.uid)));
+        self.findings
+    }
 }
 
 /// `--rules` takes all that follows it; the first word that names a stream begins the input.
@@ -60,7 +102,7 @@ fn over_files(
     stream: &str,
     paths: &[String],
     engine: &mut weft_analytics::Engine,
-    findings: &mut Vec<Finding>,
+    findings: &mut Found,
 ) -> Result<(), Fault> {
     let (stream, framing) = input::stream(&registry, stream)?;
     let mapper = Mapper::new(registry);
@@ -69,13 +111,13 @@ fn over_files(
     let read = input::read(&paths, &stream, &framing, &mut |batch| {
         progress.add(batch.records.len() as u64);
         for events in &map_batch(&batch, &mapper).batches {
-            findings.extend(engine.observe(events));
+            findings.look(engine, events);
         }
     });
     read.check()
 }
 
-async fn over_lake(home: &Home, detect: &cli::Detect, engine: &mut weft_analytics::Engine, findings: &mut Vec<Finding>) -> Result<(), Fault> {
+async fn over_lake(home: &Home, detect: &cli::Detect, engine: &mut weft_analytics::Engine, findings: &mut Found) -> Result<(), Fault> {
     let lake = offline::open(home).await?;
     let condition = [(&detect.since, ">="), (&detect.until, "<")].into_iter().filter_map(|(time, sign)| Some((time.as_ref()?, sign)));
     let condition: Vec<String> = condition.map(|(time, sign)| millis(time).map(|ms| format!("time {sign} {ms}"))).collect::<Result<_, _>>()?;
@@ -93,7 +135,7 @@ async fn over_lake(home: &Home, detect: &cli::Detect, engine: &mut weft_analytic
         while let Some(batch) = rows.next().await {
             let rows = batch.map_err(Fault::failed)?;
             progress.add(rows.num_rows() as u64);
-            findings.extend(engine.observe(&EventBatch { class, source: "lake".into(), rows }));
+            findings.look(engine, &EventBatch { class, source: "lake".into(), rows });
         }
     }
     Ok(())

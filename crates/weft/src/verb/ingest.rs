@@ -14,6 +14,7 @@ use super::input::{self, ReadCount};
 use super::map::map_batch;
 use crate::cli::{self, Fault, Outcome, Output, Progress, Rows};
 use crate::content;
+use crate::geo;
 use crate::home::Home;
 use crate::queue::{Queue, Stored};
 use crate::wire::Stand;
@@ -29,7 +30,8 @@ const AHEAD_MAX: usize = 32;
 pub(super) async fn run(home: &Home, input: &cli::Input, out: &mut Output) -> Result<Outcome, Fault> {
     refuse_running(home)?;
     let files = content::files(&home.dir).map_err(Fault::Misuse)?;
-    let (rules, content) = rules_of(content::compile(&files).map_err(Fault::Misuse)?);
+    let (mut rules, content) = rules_of(content::compile(&files).map_err(Fault::Misuse)?);
+    geo::equip(&mut rules, home)?;
     let (stream, framing) = input::stream(&content.registry, &input.stream)?;
     let mut stand = Stand::open(home, Arc::clone(&content.registry), vec![Box::new(rules)]).await?;
     let findings = count_findings(&mut stand);

@@ -16,6 +16,7 @@ use super::{demo, life, responder};
 use crate::cli::{Fault, Output, Up};
 use crate::content;
 use crate::door::Ingress;
+use crate::geo;
 use crate::home::{Home, RunFile};
 use crate::mesh::Mesh;
 use crate::mesh::journal::QueueJournal;
@@ -32,7 +33,8 @@ const TOKEN: &str = "token";
 /// What keeps it from starting; after that, what keeps it from stopping cleanly.
 pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     let files = content::files(&home.dir).map_err(Fault::Misuse)?;
-    let (rules, content) = rules_of(content::compile(&files).map_err(Fault::Misuse)?);
+    let (mut rules, content) = rules_of(content::compile(&files).map_err(Fault::Misuse)?);
+    geo::equip(&mut rules, &home)?;
     let address = up.listen.unwrap_or(home.config.listen);
     let listener = TcpListener::bind(address)
         .await
@@ -80,6 +82,7 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     let journal = QueueJournal(stand.queue.clone());
     let life = life::Life { pipeline: stand.pipeline().clone(), life: home.config.life.clone(), journal, state, stop: stop.clone() };
     let life = tokio::spawn(life::run(life));
+    let settling = tokio::spawn(stand.pipeline().clone().settle_regularly());
     home.announce(&run)?;
     let player = if up.demo { Some(demo::start(&home, &run, &mut doors, stop.clone()).await?) } else { None };
     out.line(&format!("Weft is up. Sign in: {}{}", run.address, keys.login_path()))?;
@@ -98,6 +101,7 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     http.await.map_err(Fault::failed)?;
     loops.await.map_err(Fault::failed)?;
     life.await.map_err(Fault::failed)?;
+    settling.abort();
     stand.close().await
 }
 

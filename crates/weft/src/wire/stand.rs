@@ -44,6 +44,7 @@ impl Stand {
             lake,
             mapping: Arc::new(Mapper::new(Arc::clone(&registry))),
             detectors,
+            lateness: Duration::from_secs(home.config.analytics.lateness_seconds),
             commit_every: Duration::from_secs(home.config.budget.commit_seconds),
             workers,
         };
@@ -81,6 +82,7 @@ impl Stand {
         // Workers may still wait to hand a finding on; its receiver must go on reading until here.
         let running = self.running;
         tokio::task::spawn_blocking(move || running.join()).await.map_err(Fault::failed)?;
+        pipeline.settle().await;
         pipeline.stop();
         self.committer.await.map_err(Fault::failed)?;
         pipeline.commit().await;
