@@ -11,6 +11,7 @@ missing_packages() {
     have npm || printf ' nodejs npm'
     if [ "$1" = test ]; then
         have python3 && python3 -c 'import venv, ensurepip' 2>/dev/null || printf ' python3-venv'
+        have nats-server || printf ' nats-server'
         have chromium || have chromium-browser || have google-chrome || printf ' chromium'
     fi
 }

@@ -8,6 +8,9 @@ use crate::run::{command, have, output, say};
 
 /// What the virtual environment holds; a change makes a new one.
 const PACKAGES: [&str; 5] = ["ocsf-lib==0.10.4", "pydantic-ocsf==3.0.0", "deltalake==1.6.6", "duckdb==2.0.0", "pyarrow==26.0.1"];
+/// Clients of others that send to us.
+const SENDERS: [&str; 4] =
+    ["elasticsearch==9.5.1", "opentelemetry-sdk==1.45.2", "opentelemetry-exporter-otlp-proto-http==1.45.2", "opentelemetry-exporter-otlp-proto-grpc==1.45.2"];
 /// Raw records of every kind that the connectors' scenarios hold stand in for real data here;
 /// the data sets are used where they are.
 const SAMPLES: [(&str, &str); 3] = [
@@ -23,7 +26,7 @@ pub(crate) fn run(root: &Path, weft: &Path) -> Result<(), String> {
         say("no data sets at ../shared/data: the independent readers had nothing to read");
         return Ok(());
     }
-    let Some(python) = environment(root)? else { return Ok(()) };
+    let Some(python) = environment(root, &PACKAGES)? else { return Ok(()) };
     let home = std::env::temp_dir().join(format!("weft-independent-{}", std::process::id()));
     std::fs::create_dir_all(&home).map_err(|error| error.to_string())?;
     let outcome = samples.iter().try_for_each(|(stream, path)| validate(root, weft, &python, &home, stream, path)).and_then(|()| {
@@ -59,9 +62,15 @@ fn counts(root: &Path, weft: &Path, python: &Path, home: &Path) -> Result<(), St
     command(root, &text(python), &["xtask/checks/lake.py", &text(&home.join("lake")), &text(&file)])
 }
 
+/// Clients of others send to a running mesh, each in its own protocol.
+pub(crate) fn senders(root: &Path, address: &str, token: &str) -> Result<(), String> {
+    let Some(python) = environment(root, &SENDERS)? else { return Ok(()) };
+    command(root, &text(&python), &["xtask/checks/senders.py", address, token])
+}
+
 /// The Python of the environment, made when it is not there; none when it cannot be made.
-fn environment(root: &Path) -> Result<Option<PathBuf>, String> {
-    let digest: String = blake3::hash(PACKAGES.join(" ").as_bytes()).to_hex().chars().take(12).collect();
+pub(crate) fn environment(root: &Path, packages: &[&str]) -> Result<Option<PathBuf>, String> {
+    let digest: String = blake3::hash(packages.join(" ").as_bytes()).to_hex().chars().take(12).collect();
     let cache = std::env::var_os("HOME").map_or_else(std::env::temp_dir, PathBuf::from).join(".cache/weft");
     let (dir, mark) = (cache.join(format!("venv-{digest}")), cache.join(format!("venv-{digest}/ready")));
     let python = dir.join("bin/python");
@@ -73,7 +82,7 @@ fn environment(root: &Path) -> Result<Option<PathBuf>, String> {
         return Ok(None);
     }
     let made = command(root, "python3", &["-m", "venv", "--clear", &text(&dir)]).and_then(|()| {
-        let install: Vec<&str> = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"].into_iter().chain(PACKAGES).collect();
+        let install: Vec<&str> = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"].into_iter().chain(packages.iter().copied()).collect();
         command(root, &text(&python), &install)
     });
     match made {

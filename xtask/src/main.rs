@@ -9,6 +9,7 @@ mod console;
 mod fuzz;
 mod independent;
 mod ocsf;
+mod queues;
 mod run;
 mod suite;
 #[cfg(test)]
@@ -18,7 +19,8 @@ mod up;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask up [ARGUMENTS OF weft up] | test | fuzz [TARGET] [SECONDS] | console | ocsf SCHEMA.json | attack BUNDLE.json VERSION";
+const USAGE: &str =
+    "usage: cargo xtask up [ARGUMENTS OF weft up] | test | fuzz [TARGET] [SECONDS] | queues | console | ocsf SCHEMA.json | attack BUNDLE.json VERSION";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         ["up", rest @ ..] => up::run(&root, rest),
         ["test"] => suite::run(&root),
         ["fuzz", rest @ ..] => fuzz::run(&root, rest),
+        ["queues"] => queues::run(&root),
         ["console"] => console::build(&root).map(|_| ()),
         ["ocsf", schema] => ocsf::run(&root, Path::new(schema)).map(|done| run::say(&done)),
         ["attack", bundle, version] => attack::run(&root, Path::new(bundle), version).map(|done| run::say(&done)),

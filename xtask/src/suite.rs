@@ -22,6 +22,7 @@ pub(crate) fn run(root: &Path) -> Result<(), String> {
     step("weft: build with its tests", || command(root, &cargo, &["test", "--locked", "--workspace", "--no-run", "--quiet"]))?;
     let weft = up::binary("debug");
     step("independent readers", || independent::run(root, &weft))?;
+    step("independent senders", || senders(root, &weft))?;
     if pages {
         step("console in a browser", || browser(root, &weft))?;
     }
@@ -80,6 +81,13 @@ impl Drop for Mesh {
     }
 }
 
+fn senders(root: &Path, weft: &Path) -> Result<(), String> {
+    let home = std::env::temp_dir().join(format!("weft-senders-{}", std::process::id()));
+    let outcome = start(weft, &home, &[]).and_then(|mesh| independent::senders(root, &mesh.address, &mesh.token));
+    let _gone = std::fs::remove_dir_all(&home);
+    outcome
+}
+
 fn browser(root: &Path, weft: &Path) -> Result<(), String> {
     let Some(chromium) =
         ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(|name| output(root, "sh", &["-c", &format!("command -v {name}")]))
@@ -88,7 +96,7 @@ fn browser(root: &Path, weft: &Path) -> Result<(), String> {
         return Ok(());
     };
     let home = std::env::temp_dir().join(format!("weft-e2e-{}", std::process::id()));
-    let outcome = start(weft, &home).and_then(|mesh| {
+    let outcome = start(weft, &home, &["--demo"]).and_then(|mesh| {
         let variables = [("WEFT_URL", mesh.address.as_str()), ("WEFT_TOKEN", mesh.token.as_str()), ("WEFT_CHROMIUM", chromium.as_str())];
         command_with(&root.join("console"), "npm", &["run", "--silent", "e2e"], &variables)
     });
@@ -97,9 +105,9 @@ fn browser(root: &Path, weft: &Path) -> Result<(), String> {
 }
 
 /// Starts the mesh on a free port and waits until it says where it is.
-fn start(weft: &Path, home: &Path) -> Result<Mesh, String> {
+fn start(weft: &Path, home: &Path, more: &[&str]) -> Result<Mesh, String> {
     let mut command = Command::new(weft);
-    command.args(["up", "--demo", "--listen", "127.0.0.1:0", "--data"]).arg(home).stdin(Stdio::null()).stdout(Stdio::null());
+    command.args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(home).args(more).stdin(Stdio::null()).stdout(Stdio::null());
     let child = command.spawn().map_err(|error| format!("`{}` cannot be started: {error}", weft.display()))?;
     let mut mesh = Mesh { child, address: String::new(), token: String::new() };
     let until = Instant::now() + Duration::from_secs(START_SECONDS_MAX);

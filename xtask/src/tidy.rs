@@ -48,7 +48,8 @@ const COMMON: [&str; 11] =
     ["OCSF", "IETF", "Syslog", "Linux", "Windows", "macOS", "Common Event Format", "Log Event Extended Format", "nftables", "Box", "Generic"];
 
 /// Where a name stands for a form of text that many tools write, and is a word of the mapping language.
-const FORMATS: [(&str, &str); 2] = [("crates/weft-ingest/", "zeek"), ("crates/weft/src/door/", "splunk")];
+const FORMATS: [(&str, &str); 4] =
+    [("crates/weft-ingest/", "zeek"), ("crates/weft/src/door/", "splunk"), ("crates/weft/src/door/bulk/", "elastic"), ("crates/weft/src/wire/", "elastic")];
 
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {

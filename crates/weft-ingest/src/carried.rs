@@ -19,9 +19,10 @@ const DEPTH_MAX: usize = 3;
 const CARRIED_BYTES_MIN: usize = 24;
 
 /// Where carriers keep what they carry, the surest first.
-const CARRIERS: [&[&str]; 22] = [
+const CARRIERS: [&[&str]; 23] = [
     &["event", "original"],
     &["log", "original"],
+    &["attributes", "log.record.original"],
     &["message"],
     &["_raw"],
     &["raw"],

@@ -195,6 +195,8 @@ pub enum RejectCause {
     Invalid,
     /// A container (archive, EVTX) that is damaged or too large when unpacked.
     Container,
+    /// Its sender could not show who it is. Kept as evidence, never to become an event.
+    Unauthenticated,
 }
 
 impl RejectCause {
@@ -209,6 +211,7 @@ impl RejectCause {
             Self::NoTime => "no_time",
             Self::Invalid => "invalid",
             Self::Container => "container",
+            Self::Unauthenticated => "unauthenticated",
         }
     }
 }

@@ -10,9 +10,16 @@ impl Timestamp {
     /// Milliseconds of a day.
     pub const DAY_MS: i64 = 86_400_000;
 
-    /// Days since 1970-01-01, rounded down; the partition of the lake.
+    /// Milliseconds that have a date of four digits, 0001-01-01 to 9999-12-31: a time outside is
+    /// nobody's, and tables cannot write its day.
+    pub const DATED: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
+
+    /// Days since 1970-01-01, rounded down; the partition of the lake. A time that has no date is of
+    /// the nearest day that has one.
     pub fn day(self) -> i32 {
-        i32::try_from(self.0.div_euclid(Self::DAY_MS)).unwrap_or(if self.0 < 0 { i32::MIN } else { i32::MAX })
+        let dated = self.0.clamp(*Self::DATED.start(), *Self::DATED.end());
+        // The range above has some four million days.
+        i32::try_from(dated.div_euclid(Self::DAY_MS)).unwrap_or(0)
     }
 
     /// `YYYY-MM-DD` of the UTC day, proleptic Gregorian.
@@ -52,5 +59,14 @@ mod tests {
         assert_eq!(Timestamp(-1).rfc3339(), "1969-12-31T23:59:59.999Z");
         assert_eq!(Timestamp(951_782_400_000).date(), "2000-02-29");
         assert_eq!(Timestamp(1_723_564_700_353).rfc3339(), "2024-08-13T15:58:20.353Z");
+    }
+
+    #[test]
+    fn what_has_no_date_is_of_the_nearest_day_that_has_one() {
+        assert_eq!((Timestamp(i64::MAX).date(), Timestamp(i64::MIN).date()), ("9999-12-31".to_owned(), "0001-01-01".to_owned()));
+        assert_eq!(
+            (Timestamp(*Timestamp::DATED.start()).date(), Timestamp(*Timestamp::DATED.end()).date()),
+            ("0001-01-01".to_owned(), "9999-12-31".to_owned())
+        );
     }
 }

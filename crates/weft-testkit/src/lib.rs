@@ -1,9 +1,10 @@
 //! What tests of all crates share: connectors from disk, raw batches from text, and the runner of
 //! Markdown scenarios.
 //!
-//! Only tests depend on it. It knows no layer and no lake.
+//! Servers of others, started on loopback. Only tests depend on it. It knows no layer and no lake.
 
 pub mod scenario;
+pub mod server;
 pub mod strangers;
 
 use std::path::{Path, PathBuf};

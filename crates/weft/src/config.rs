@@ -3,6 +3,7 @@
 //! Read without touching the network or the disk beyond the file itself; every fault is found in
 //! one pass, with line and column.
 
+mod doors;
 mod life;
 mod read;
 
@@ -13,6 +14,7 @@ use crate::door::Limits;
 use crate::queue::Bounds;
 use weft_identity::facts::Networks;
 
+pub use doors::{DoorsConfig, KafkaConfig, NatsConfig, WebhookConfig};
 pub use life::LakeLife;
 pub use read::parse;
 
@@ -53,6 +55,8 @@ pub struct Config {
     pub syslog_tcp: Option<SocketAddr>,
     /// Mapping of syslog records.
     pub syslog_stream: String,
+    /// Ways in beside these.
+    pub doors: DoorsConfig,
     /// Tokens of the HTTP doors.
     pub tokens: Vec<TokenConfig>,
     /// Files and folders to follow.
@@ -144,6 +148,7 @@ impl Default for Config {
             syslog_udp: None,
             syslog_tcp: None,
             syslog_stream: "auto".to_owned(),
+            doors: DoorsConfig::default(),
             tokens: Vec::new(),
             files: Vec::new(),
             budget: Budget::default(),

@@ -161,6 +161,13 @@ fn read_connector(source: &ConnectorSource, faults: &mut Vec<Fault>) -> Option<C
     if let Some(connector) = connector.as_ref().filter(|connector| connector.name != source.name) {
         found.add(0, format!("the connector is named `{}` but its folder is `{}`", connector.name, source.name));
     }
+    if let Some(connector) = &connector {
+        let at = text.find("[webhook").unwrap_or(0);
+        let webhook = connector.webhook.iter();
+        webhook.clone().flat_map(super::webhook::WebhookFile::faults).for_each(|fault| found.add(at, fault));
+        let stream = webhook.filter_map(|webhook| webhook.stream.as_deref()).find(|name| connector.stream.iter().all(|stream| stream.name.get_ref() != name));
+        stream.into_iter().for_each(|name| found.add(at, format!("`[webhook]` names the stream `{name}`, which this connector has not")));
+    }
     faults.extend(found.into_list());
     connector
 }

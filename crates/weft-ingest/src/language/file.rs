@@ -6,6 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::Faults;
+use super::webhook::WebhookFile;
 
 /// Targets with their expressions; a number or boolean stands for itself.
 pub type Sets = BTreeMap<String, Spanned<toml::Value>>;
@@ -34,6 +35,9 @@ pub struct ConnectorFile {
     /// Record types.
     #[serde(default)]
     pub stream: Vec<StreamFile>,
+    /// How its deliveries are known to be its own, where it sends any.
+    #[serde(default)]
+    pub webhook: Option<WebhookFile>,
 }
 
 /// What a connector is about.

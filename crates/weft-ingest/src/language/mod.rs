@@ -10,6 +10,7 @@ mod lexer;
 pub(crate) mod link;
 mod rules;
 mod trie;
+pub mod webhook;
 pub(crate) mod words;
 
 pub use trie::Trie;

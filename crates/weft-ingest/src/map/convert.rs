@@ -58,14 +58,15 @@ impl Convert {
     }
 }
 
-/// An epoch number is taken at its size; text in any shape.
+/// An epoch number is taken at its size; text in any shape. What has no date is no time.
 pub fn timestamp(value: Val<'_>, received: i64) -> Option<i64> {
-    match value {
+    let found = match value {
         Val::Int(number) => Some(time::epoch(number)),
         Val::Float(number) => time::epoch_float(number),
         Val::Text(text) => time::parse(text, received),
         _ => None,
-    }
+    };
+    found.filter(|ms| Timestamp::DATED.contains(ms))
 }
 
 fn id<'a>(values: &'static Enum, value: Val<'a>) -> Option<Converted<'a>> {

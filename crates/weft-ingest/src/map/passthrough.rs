@@ -1,7 +1,7 @@
 //! Events that are OCSF already: put into the columns of their class as they are.
 
 use bumpalo::Bump;
-use weft_model::{RawBatch, RawRecord, RejectCause};
+use weft_model::{RawBatch, RawRecord, RejectCause, Timestamp};
 
 use super::columns::{Cell, Cells, Kind, Layout, Leaf};
 use super::event::Row;
@@ -24,6 +24,13 @@ pub fn map<'a>(registry: &Registry, nodes: &'a Nodes<'a>, raw: &'a RawBatch, rec
     let mut marks = Marks::default();
     marks.reset(nodes.len());
     let mut cells = row(&class.layout, nodes, 0, arena, &mut marks);
+    // A time without a date stays beside the event: the lake has no day for it.
+    if let Some(place) = tree::get(nodes, 0, "time")
+        && Val::of(nodes, place).int().is_some_and(|ms| !Timestamp::DATED.contains(&ms))
+    {
+        cells.retain(|(leaf, _)| *leaf != class.common.time);
+        marks.unset(place);
+    }
     let has = |cells: &[(Leaf, Cell<'_>)], leaf: Leaf| cells.iter().any(|(other, _)| *other == leaf);
     let common = &class.common;
     if !has(&cells, common.time) {

@@ -36,6 +36,13 @@ impl Marks {
         }
     }
 
+    /// Takes a note back.
+    pub fn unset(&mut self, node: usize) {
+        if let Some(word) = self.bits.get_mut(node / 64) {
+            *word &= !(1 << (node % 64));
+        }
+    }
+
     /// Whether a node was noted.
     pub fn is_set(&self, node: usize) -> bool {
         self.bits.get(node / 64).is_some_and(|word| word >> (node % 64) & 1 == 1)

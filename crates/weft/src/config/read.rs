@@ -1,5 +1,7 @@
 //! Reading the file with spans.
 
+mod doors;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -43,7 +45,15 @@ impl Reader<'_> {
     }
 
     fn document(&mut self, table: &Table<'_>, config: &mut Config) {
+<<<<<<< HEAD
         self.known(table, "", &["listen", "lake", "retention", "syslog", "token", "file", "budget", "response", "networks", "analytics"]);
+=======
+        self.known(
+            table,
+            "",
+            &["listen", "lake", "retention", "syslog", "token", "file", "bulk", "webhook", "nats", "kafka", "budget", "response", "networks"],
+        );
+>>>>>>> b573be9 (Take in what tools push: syslog over TLS, Elastic bulk, OTLP logs, signed webhooks, queues)
         self.address(table, "listen", |address| config.listen = address);
         if let Some(lake) = self.table(table, "lake") {
             self.string(lake, "url", |url| config.lake_url = Some(url));
@@ -53,10 +63,11 @@ impl Reader<'_> {
             config.life.retention.extend(self.retention(at, rule));
         }
         if let Some(syslog) = self.table(table, "syslog") {
-            self.known(syslog, "syslog", &["udp", "tcp", "stream"]);
+            self.known(syslog, "syslog", &["udp", "tcp", "tls", "certificate", "key", "client_ca", "stream"]);
             self.address(syslog, "udp", |address| config.syslog_udp = Some(address));
             self.address(syslog, "tcp", |address| config.syslog_tcp = Some(address));
             self.string(syslog, "stream", |stream| config.syslog_stream = stream);
+            self.syslog_tls(syslog, config);
         }
         for (at, token) in self.tables(table, "token") {
             config.tokens.extend(self.token(at, token));
@@ -64,6 +75,7 @@ impl Reader<'_> {
         for (at, file) in self.tables(table, "file") {
             config.files.extend(self.file(at, file));
         }
+        self.doors(table, config);
         self.budget(table, config);
         if let Some(networks) = self.table(table, "networks") {
             self.known(networks, "networks", &["internal", "protected"]);
@@ -231,7 +243,11 @@ mod tests {
             faults,
             [
                 "weft.toml:1:10: `listen` must be an address with port, e.g. `\"127.0.0.1:8440\"`",
+<<<<<<< HEAD
                 "weft.toml:2:1: unknown key `lissten`; known: listen, lake, retention, syslog, token, file, budget, response, networks, analytics",
+=======
+                "weft.toml:2:1: unknown key `lissten`; known: listen, lake, retention, syslog, token, file, bulk, webhook, nats, kafka, budget, response, networks",
+>>>>>>> b573be9 (Take in what tools push: syslog over TLS, Elastic bulk, OTLP logs, signed webhooks, queues)
                 "weft.toml:4:18: `commit_seconds` must be a whole number from 1 to 3600",
                 "weft.toml:6:1: `token` needs a `secret` of at least 16 characters, e.g. from `openssl rand -hex 24`",
                 "weft.toml:9:1: `file` needs a `path`: a file, a folder, or a folder with a pattern such as `*.log`",

@@ -24,6 +24,13 @@ pub enum Framed {
     },
 }
 
+impl Framed {
+    /// What was cut out elsewhere, within `record_max`.
+    pub fn of(record: Bytes, record_max: usize) -> Self {
+        if record.len() > record_max { too_large(&record, record.len() as u64) } else { Self::Record(record) }
+    }
+}
+
 /// Cuts at line feeds; a carriage return before one goes with it, empty lines are nothing.
 #[derive(Debug)]
 pub struct Lines {

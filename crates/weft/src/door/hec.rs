@@ -13,22 +13,21 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
+use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use weft_model::{Context, Position, RejectCause, StreamId};
 
-use super::frame::Lines;
+use super::body::{BodyFault, Room, Whole, encoding};
+use super::frame::{Framed, Lines};
 use super::hec_ack::Acks;
-use super::inflate::Inflate;
 use super::records::{Batcher, Salt};
 use super::skim;
 use super::token::{Shown, Token, Tokens};
 use super::{Ingress, all_stored, now};
 
-/// Largest body, unpacked; an envelope is opened in memory.
-const BODY_BYTES_MAX: u64 = 64 << 20;
+/// Parts of one request that are no envelopes and are kept one by one; the rest is kept as a whole.
+const BAD_PARTS_MAX: usize = 256;
 /// Batches that one request may ask for, by distinct source and sourcetype.
 const LANES_MAX: usize = 256;
 
@@ -42,13 +41,14 @@ pub struct Hec {
     /// Places for bodies.
     pub places: Arc<Semaphore>,
     acks: Acks,
+    room: Room,
 }
 
 impl Hec {
     /// A collector with the limits of `ingress`.
     pub fn new(ingress: Ingress, tokens: Tokens) -> Self {
         let places = Arc::new(Semaphore::new(ingress.limits.bodies_max));
-        Self { ingress, tokens: Arc::new(tokens), places, acks: Acks::default() }
+        Self { ingress, tokens: Arc::new(tokens), places, acks: Acks::default(), room: Room::default() }
     }
 }
 
@@ -135,7 +135,8 @@ async fn handle(hec: Hec, params: Params, headers: HeaderMap, body: Body, open: 
     let token = hec.tokens.check(&headers).map_err(token_code)?.clone();
     let channel = channel(&token, &params, &headers)?;
     let _place = hec.places.clone().try_acquire_owned().map_err(|_| BUSY)?;
-    let body = unpack(&hec, &headers, body).await?;
+    let whole = unpack(&hec, &token, &headers, body).await?;
+    let body = whole.bytes.clone();
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(NO_DATA);
     }
@@ -185,19 +186,26 @@ fn channel(token: &Token, params: &Params, headers: &HeaderMap) -> Result<Option
     }
 }
 
-async fn unpack(hec: &Hec, headers: &HeaderMap, body: Body) -> Result<Bytes, Code> {
-    let encoding = headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().map_err(|_| INVALID_FORMAT)).transpose()?;
-    let mut inflate = Inflate::new(encoding, hec.ingress.limits.unpack_ratio_max).map_err(|_| INVALID_FORMAT)?;
-    let (mut chunks, mut whole) = (body.into_data_stream(), BytesMut::new());
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|_| INVALID_FORMAT)?;
-        inflate.push(chunk, |piece| whole.extend_from_slice(&piece)).map_err(|_| INVALID_FORMAT)?;
-        if inflate.written() > BODY_BYTES_MAX {
-            return Err(TOO_LARGE);
-        }
+/// The body; of one that cannot be had the beginning is kept, with the reason.
+async fn unpack(hec: &Hec, token: &Token, headers: &HeaderMap, body: Body) -> Result<Whole, Code> {
+    let fault = match hec.room.read(encoding(headers), hec.ingress.limits.unpack_ratio_max, body).await {
+        Ok(whole) => return Ok(whole),
+        Err(fault) => fault,
+    };
+    if let Some(kept) = fault.kept() {
+        let mut lanes = Lanes { hec, token, lanes: Vec::new() };
+        let stream = lanes.stream(None);
+        lanes.lane(stream, Context::default()).into_iter().for_each(|lane| lane.refuse(RejectCause::Container, fault.to_string(), kept.clone()));
+        let batches = lanes.batchers().iter_mut().flat_map(|batcher| batcher.take(&Position::default())).collect();
+        let mut stored = Vec::new();
+        let _full = hec.ingress.push_all(batches, &mut stored).await;
+        all_stored(stored).await;
     }
-    whole.extend(inflate.finish().map_err(|_| INVALID_FORMAT)?);
-    Ok(whole.freeze())
+    Err(match fault {
+        BodyFault::Busy => BUSY,
+        BodyFault::TooLarge { .. } => TOO_LARGE,
+        BodyFault::Broken { .. } | BodyFault::Packed { .. } => INVALID_FORMAT,
+    })
 }
 
 /// The batchers of a request, one for each distinct surrounding.
@@ -258,36 +266,32 @@ fn open_lines(hec: &Hec, token: &Token, params: &Params, body: Bytes) -> Opened 
 
 fn open_events(hec: &Hec, token: &Token, params: &Params, body: Bytes) -> Opened {
     let mut lanes = Lanes { hec, token, lanes: Vec::new() };
-    let (mut good, mut bad) = (0, None);
-    for (ordinal, part) in skim::values(&body).into_iter().enumerate() {
+    let (mut good, mut bad, mut bad_count) = (0, None, 0);
+    let mut parts = skim::values(&body);
+    for ordinal in 0_usize.. {
+        // A body of nothing but odd parts must not become as many rejects.
+        let Some(part) = (if bad_count < BAD_PARTS_MAX { parts.next() } else { parts.rest() }) else { break };
         match envelope(&part) {
             Ok(envelope) => {
                 let stream = lanes.stream(envelope.sourcetype.as_deref().or(params.sourcetype.as_deref()));
                 let context = context(envelope.source.as_deref().or(params.source.as_deref()), envelope.host.as_deref().or(params.host.as_deref()));
                 if let Some(lane) = lanes.lane(stream, context) {
-                    add(lane, envelope.event, hec.ingress.limits.record_bytes_max);
+                    lane.add(Framed::of(envelope.event, hec.ingress.limits.record_bytes_max));
                 }
                 good += 1;
             }
             Err(code) => {
+                bad_count += 1;
                 let stream = lanes.stream(None);
                 if let Some(lane) = lanes.lane(stream, Context::default()) {
-                    lane.refuse(RejectCause::Malformed, format!("not an event envelope: {}", code.2.to_ascii_lowercase()), part);
+                    let kept = part.slice(..part.len().min(super::frame::KEPT_BYTES_MAX));
+                    lane.refuse(RejectCause::Malformed, format!("not an event envelope: {}", code.2.to_ascii_lowercase()), kept);
                 }
                 bad = bad.or(Some((code, ordinal)));
             }
         }
     }
     Opened { batchers: lanes.batchers(), good, bad }
-}
-
-fn add(lane: &mut Batcher, event: Bytes, record_max: usize) {
-    if event.len() > record_max {
-        let length = event.len() as u64;
-        lane.add(super::frame::Framed::TooLarge { kept: event.slice(..event.len().min(super::frame::KEPT_BYTES_MAX)), length });
-    } else {
-        lane.record(event);
-    }
 }
 
 struct Envelope {

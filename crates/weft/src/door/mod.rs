@@ -3,16 +3,27 @@
 //!
 //! What a door deliberately does not know: mappings, OCSF, the lake.
 
+pub mod body;
+pub mod bulk;
 pub mod file;
 pub mod frame;
 pub mod hec;
 pub mod hec_ack;
 pub mod http;
 pub mod inflate;
+#[cfg(feature = "kafka")]
+pub mod kafka;
+#[cfg(feature = "nats")]
+pub mod nats;
+pub mod otlp;
+#[cfg(any(feature = "kafka", feature = "nats"))]
+pub mod queued;
 pub mod records;
 pub mod skim;
 pub mod syslog;
+pub mod tls;
 pub mod token;
+pub mod webhook;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -94,9 +94,29 @@ impl Batcher {
 
     /// Adds a record.
     pub fn record(&mut self, bytes: Bytes) {
+        let _known_later = self.identified(bytes);
+    }
+
+    /// Adds a record; gives its id.
+    pub fn identified(&mut self, bytes: Bytes) -> RecordId {
         let id = self.salt.id(&self.stream, &bytes);
         self.bytes += bytes.len();
         self.records.push(RawRecord { id, bytes });
+        id
+    }
+
+    /// Adds a record that its sender told apart from equal ones by a name: the same under the same
+    /// name is one.
+    pub fn record_as(&mut self, name: &[u8], bytes: Bytes) -> RecordId {
+        let id = RecordId::of(&self.stream, &[b"name", name].concat(), &bytes);
+        self.bytes += bytes.len();
+        self.records.push(RawRecord { id, bytes });
+        id
+    }
+
+    /// The mapping of its records.
+    pub fn stream(&self) -> &StreamId {
+        &self.stream
     }
 
     /// Adds a record that cannot be mapped, with the reason: it goes through the log like any other.
@@ -109,6 +129,11 @@ impl Batcher {
     /// What surrounds the records from now on; take what was gathered before.
     pub fn surround(&mut self, context: Context) {
         self.context = context;
+    }
+
+    /// Whether the records are surrounded by this.
+    pub fn is_around(&self, context: &Context) -> bool {
+        self.context == *context
     }
 
     /// The arrival of what comes from now on; batches carry one time each.
@@ -171,7 +196,7 @@ pub fn refused(batch: &RawBatch) -> Option<Vec<Reject>> {
     Some(batch.records.iter().map(reject).collect())
 }
 
-const CAUSES: [RejectCause; 8] = [
+const CAUSES: [RejectCause; 9] = [
     RejectCause::TooLarge,
     RejectCause::TooDeep,
     RejectCause::Malformed,
@@ -180,6 +205,7 @@ const CAUSES: [RejectCause; 8] = [
     RejectCause::NoTime,
     RejectCause::Invalid,
     RejectCause::Container,
+    RejectCause::Unauthenticated,
 ];
 
 #[cfg(test)]

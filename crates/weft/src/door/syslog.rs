@@ -1,4 +1,4 @@
-//! Syslog over UDP (RFC 5426) and TCP (RFC 6587).
+//! Syslog over UDP (RFC 5426), TCP (RFC 6587) and TLS (RFC 5425).
 //!
 //! A datagram or message is one record; equal ones are two events, so ids count up by
 //! connection. A TCP sender is read on only when what it sent is on disk. UDP cannot be told to
@@ -12,10 +12,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use weft_model::{Context, Position, StreamId};
 
@@ -29,6 +30,8 @@ const MESSAGE_BYTES_MAX: usize = 1 << 20;
 const DATAGRAM_BYTES_MAX: usize = 65_535;
 /// How long a record waits for company.
 const LINGER: Duration = Duration::from_millis(50);
+/// How long a sender may take for its TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long to wait after a failed accept or receive (out of descriptors, say).
 const BREATH: Duration = Duration::from_millis(200);
 
@@ -121,11 +124,11 @@ impl Syslog {
         true
     }
 
-    /// Accepts connections until told to stop, then lets them end.
+    /// Accepts connections until told to stop, then lets them end; with `tls` they begin with a handshake.
     ///
     /// # Errors
     /// None that ends it; faults of single accepts are waited out.
-    pub async fn tcp(self, listener: TcpListener) -> io::Result<()> {
+    pub async fn tcp(self, listener: TcpListener, tls: Option<TlsAcceptor>) -> io::Result<()> {
         let places = Arc::new(Semaphore::new(self.ingress.limits.connections_max));
         let mut connections = JoinSet::new();
         while !self.stop.is_cancelled() {
@@ -136,9 +139,9 @@ impl Syslog {
             while connections.try_join_next().is_some() {}
             match (accepted, places.clone().try_acquire_owned()) {
                 (Ok((stream, peer)), Ok(place)) => {
-                    let door = self.clone();
+                    let (door, tls) = (self.clone(), tls.clone());
                     connections.spawn(async move {
-                        door.connection(stream, peer).await;
+                        door.serve(stream, peer, tls).await;
                         drop(place);
                     });
                 }
@@ -153,9 +156,22 @@ impl Syslog {
         Ok(())
     }
 
-    async fn connection(&self, mut stream: TcpStream, peer: SocketAddr) {
+    async fn serve(&self, stream: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>) {
+        let Some(acceptor) = tls else { return self.connection("tcp", stream, peer).await };
+        let shaken = tokio::select! {
+            () = self.stop.cancelled() => return,
+            shaken = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)) => shaken,
+        };
+        match shaken {
+            Ok(Ok(stream)) => self.connection("tls", stream, peer).await,
+            Ok(Err(error)) => tracing::warn!(%peer, %error, "a TLS handshake failed"),
+            Err(_late) => tracing::warn!(%peer, seconds = HANDSHAKE.as_secs(), "a TLS handshake took too long"),
+        }
+    }
+
+    async fn connection(&self, kind: &str, mut stream: impl AsyncRead + Unpin, peer: SocketAddr) {
         let mut frames = SyslogFrames::new(self.message_max());
-        let mut batcher = self.batcher("tcp", peer, Salt::place(origin("tcp", peer), 0));
+        let mut batcher = self.batcher(kind, peer, Salt::place(origin(kind, peer), 0));
         let (mut buffer, mut framed) = (BytesMut::with_capacity(64 << 10), Vec::new());
         loop {
             let read = tokio::select! {
@@ -197,62 +213,4 @@ fn copy(buffer: &[u8], length: usize) -> Bytes {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use tokio::io::AsyncWriteExt;
-    use weft_model::RawBatch;
-
-    use super::*;
-    use crate::door::Limits;
-    use crate::queue::{Bounds, Delivery, Queue};
-
-    fn door() -> (Syslog, Queue) {
-        let queue = Queue::new(Bounds::default());
-        let ingress = Ingress { queue: queue.clone(), limits: Limits::default(), streams: Arc::new(BTreeSet::new()) };
-        (Syslog { ingress, stream: "auto".into(), stop: CancellationToken::new() }, queue)
-    }
-
-    async fn read(queue: &Queue, records: usize) -> Vec<RawBatch> {
-        let mut all: Vec<RawBatch> = Vec::new();
-        while all.iter().map(|b| b.records.len()).sum::<usize>() < records {
-            all.extend(queue.next(1 << 20).await.unwrap().into_iter().map(Delivery::acknowledge));
-        }
-        all
-    }
-
-    #[tokio::test]
-    async fn tcp_reads_on_after_the_write_and_equal_messages_are_two() {
-        let (door, queue) = door();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let stop = door.stop.clone();
-        let running = tokio::spawn(door.tcp(listener));
-        let mut client = TcpStream::connect(address).await.unwrap();
-        client.write_all(b"<13>same\n<13>same\n12 <13>counted!").await.unwrap();
-        client.shutdown().await.unwrap();
-        let batches = read(&queue, 3).await;
-        let ids: BTreeSet<_> = batches.iter().flat_map(|b| b.records.iter().map(|r| r.id)).collect();
-        assert_eq!(ids.len(), 3);
-        assert_eq!(batches[0].context.peer.as_deref(), Some("127.0.0.1"));
-        stop.cancel();
-        running.await.unwrap().unwrap();
-    }
-
-    #[tokio::test]
-    async fn udp_takes_each_datagram() {
-        let (door, queue) = door();
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let (address, stop) = (socket.local_addr().unwrap(), door.stop.clone());
-        let running = tokio::spawn(door.udp(socket));
-        let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        for text in ["<13>a\n", "<13>a", "<13>b"] {
-            client.send_to(text.as_bytes(), address).await.unwrap();
-        }
-        let batches = read(&queue, 3).await;
-        let texts: Vec<_> = batches.iter().flat_map(|b| b.records.iter().map(|r| r.bytes.clone())).collect();
-        assert_eq!(texts, ["<13>a", "<13>a", "<13>b"].map(Bytes::from));
-        stop.cancel();
-        running.await.unwrap().unwrap();
-    }
-}
+mod tests;

@@ -38,7 +38,8 @@ pub enum Shown {
 }
 
 impl Tokens {
-    /// The token of a request: `Authorization: Splunk|Bearer TOKEN`, or `Basic` with the token as password.
+    /// The token of a request: `Authorization: Splunk|Bearer TOKEN`, or `Basic` or `ApiKey` with the
+    /// token behind the colon.
     ///
     /// # Errors
     /// What was shown instead.
@@ -48,7 +49,7 @@ impl Tokens {
         let (scheme, rest) = value.split_once(' ').ok_or(Shown::Unreadable)?;
         let secret = match scheme.to_ascii_lowercase().as_str() {
             "splunk" | "bearer" => rest.trim().as_bytes().to_vec(),
-            "basic" => {
+            "basic" | "apikey" => {
                 let pair = base64(rest.trim()).ok_or(Shown::Unreadable)?;
                 let at = pair.iter().position(|byte| *byte == b':').ok_or(Shown::Unreadable)?;
                 pair.into_iter().skip(at + 1).collect()
@@ -62,7 +63,7 @@ impl Tokens {
 }
 
 /// Standard base64 (RFC 4648), padding optional; none when it is not.
-fn base64(text: &str) -> Option<Vec<u8>> {
+pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
     let (mut out, mut bits, mut count) = (Vec::with_capacity(text.len()), 0_u32, 0);
     for byte in text.trim_end_matches('=').bytes() {
         let value = match byte {
@@ -95,10 +96,11 @@ mod tests {
     }
 
     #[test]
-    fn three_ways_to_show_a_token() {
+    fn four_ways_to_show_a_token() {
         assert_eq!(check("Splunk s3cret").unwrap(), "edge");
         assert_eq!(check("Bearer s3cret").unwrap(), "edge");
         assert_eq!(check("Basic eDpzM2NyZXQ=").unwrap(), "edge");
+        assert_eq!(check("ApiKey eDpzM2NyZXQ=").unwrap(), "edge");
         assert_eq!(check("Splunk other").unwrap_err(), Shown::Unknown);
         assert_eq!(check("s3cret").unwrap_err(), Shown::Unreadable);
         assert_eq!(Tokens::default().check(&HeaderMap::new()).unwrap_err(), Shown::Nothing);

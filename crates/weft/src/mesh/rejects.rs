@@ -9,8 +9,9 @@ use weft_model::{Context, Position, RawBatch, RawRecord, RecordId, StreamId, Tim
 /// Rejects that one replay takes; a further one takes the next.
 const REPLAY_MAX: usize = 1_000_000;
 
-/// Every reject as a batch of one record. Its id says that it is a replay, so that the log does
-/// not take it for the record that it knows already, and a second replay does not double it.
+/// Every reject as a batch of one record, but for those whose sender could not show who it is. Its
+/// id says that it is a replay, so that the log does not take it for the record that it knows
+/// already, and a second replay does not double it.
 ///
 /// # Errors
 /// The lake cannot be read.
@@ -19,7 +20,7 @@ pub async fn kept(lake: &Lake) -> Result<Vec<RawBatch>, QueryError> {
         return Ok(Vec::new());
     }
     let session = lake.session(QueryOptions { rows_max: REPLAY_MAX, ..QueryOptions::default() });
-    let found = session.collect("SELECT DISTINCT id, source, stream, context, raw, time FROM rejects").await?;
+    let found = session.collect("SELECT DISTINCT id, source, stream, context, raw, time FROM rejects WHERE cause <> 'unauthenticated'").await?;
     let mut batches = Vec::new();
     for rows in &found.batches {
         let text = |name: &str| rows.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());

@@ -25,6 +25,9 @@ pub(super) fn run(common: &Common, check: &cli::Check, out: &mut Output) -> Resu
     faults.extend(compiled.iter().flat_map(|compiled| compiled.refused.clone()));
     if let (Some(home), Some(compiled)) = (&home, &compiled) {
         faults.extend(unknown_streams(home, &compiled.registry));
+        let doors = &home.config.doors;
+        faults.extend(crate::door::webhook::hooks(&doors.webhooks, &compiled.registry).err().into_iter().flatten());
+        faults.extend(doors.syslog_tls.iter().filter_map(|(_, files)| files.load(crate::door::now()).err()).flatten());
         faults.extend(home.config.networks.faults().into_iter().map(|fault| format!("networks: {fault}")));
     }
     if !faults.is_empty() {
@@ -61,8 +64,13 @@ fn streams(registry: &weft_ingest::Registry, out: &mut Output) -> Result<(), Fau
 fn unknown_streams(home: &Home, registry: &weft_ingest::Registry) -> Vec<String> {
     let known = registry.streams().cloned().collect();
     let config = &home.config;
-    let named =
-        config.files.iter().map(|file| &file.stream).chain([&config.syslog_stream]).chain(config.tokens.iter().filter_map(|token| token.stream.as_ref()));
+    let named = config
+        .files
+        .iter()
+        .map(|file| &file.stream)
+        .chain([&config.syslog_stream])
+        .chain(config.doors.streams())
+        .chain(config.tokens.iter().filter_map(|token| token.stream.as_ref()));
     named
         .filter(|name| name.as_str() != "auto" && !registry.streams().any(|stream| *stream.0 == **name))
         .map(|name| crate::door::unknown_stream(name, &known))

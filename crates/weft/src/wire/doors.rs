@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use weft_ingest::Registry;
 use weft_ingest::frame::Framing;
@@ -18,8 +19,11 @@ use crate::config::{Config, FileConfig};
 use crate::door::file::Follow;
 use crate::door::syslog::Syslog;
 use crate::door::token::{Token, Tokens};
-use crate::door::{Ingress, all_stored, hec, http};
+use crate::door::{Ingress, all_stored, bulk, hec, http, now, otlp, webhook};
 use crate::verb::whole;
+
+/// Below which path of the main address the bulk API is.
+const BULK: &str = "/ingest/elastic";
 
 /// The ways in that run.
 pub(super) struct Doors {
@@ -37,11 +41,14 @@ impl Doors {
     }
 
     /// The routes of the HTTP doors. The mesh's own token opens them too.
-    pub(super) fn http(&self, config: &Config, own: &str) -> Router {
-        let configured = config.tokens.iter().map(|token| Token::new(&token.name, &token.secret, token.acknowledge, token.stream.clone()));
-        let tokens = Tokens(configured.chain([Token::new("local", own, false, None)]).collect());
+    pub(super) fn http(&self, config: &Config, own: &str, hooks: BTreeMap<String, webhook::Hook>) -> Router {
+        let tokens = tokens(config, own);
+        let bulk = bulk::below(BULK, self.bulk(config, tokens.clone()));
         http::routes(http::Http::new(self.ingress.clone(), tokens.clone(), Arc::clone(&self.registry)))
-            .merge(hec::routes(hec::Hec::new(self.ingress.clone(), tokens)))
+            .merge(hec::routes(hec::Hec::new(self.ingress.clone(), tokens.clone())))
+            .merge(otlp::routes(otlp::Otlp::new(self.ingress.clone(), tokens)))
+            .merge(webhook::routes(webhook::Webhooks::new(self.ingress.clone(), hooks, Arc::clone(&self.registry))))
+            .merge(bulk)
     }
 
     /// Syslog as configured.
@@ -51,14 +58,70 @@ impl Doors {
             self.udp(address, stream.clone()).await?;
         }
         if let Some(address) = config.syslog_tcp {
-            self.tcp(address, stream).await?;
+            self.tcp(address, stream.clone()).await?;
+        }
+        if let Some((address, files)) = &config.doors.syslog_tls {
+            let tls = TlsAcceptor::from(files.load(now()).map_err(Fault::Misuse)?);
+            let listener = TcpListener::bind(address).await.map_err(|error| busy("syslog.tls", *address, &error))?;
+            self.listeners.spawn(self.syslog_door(stream).tcp(listener, Some(tls)));
         }
         Ok(())
     }
 
+    /// The bulk API at the root of an address of its own, for senders that take no path.
+    pub(super) async fn bulk_listener(&mut self, config: &Config, own: &str) -> Result<(), Fault> {
+        let Some(address) = config.doors.bulk_listen else { return Ok(()) };
+        let listener = TcpListener::bind(address).await.map_err(|error| busy("bulk.listen", address, &error))?;
+        let (app, stop) = (bulk::routes(self.bulk(config, tokens(config, own))), self.stop.clone());
+        self.listeners.spawn(async move {
+            serve(listener, app, stop).await;
+            Ok(())
+        });
+        Ok(())
+    }
+
+    fn bulk(&self, config: &Config, tokens: Tokens) -> bulk::Bulk {
+        let indices = config.doors.bulk_indices.iter().map(|(name, stream)| (name.clone(), stream.as_str().into())).collect();
+        bulk::Bulk::new(self.ingress.clone(), tokens, indices)
+    }
+
+    /// Queues outside that are read.
+    #[cfg_attr(
+        not(any(feature = "kafka", feature = "nats")),
+        expect(clippy::unused_self, clippy::unnecessary_wraps, unused_variables, reason = "nothing to read is built in")
+    )]
+    pub(super) fn queues(&mut self, config: &Config) -> Result<(), Fault> {
+        #[cfg(feature = "nats")]
+        for nats in &config.doors.nats {
+            let (stream, framing) = self.read_as(&nats.stream)?;
+            let source = crate::door::nats::Nats { ingress: self.ingress.clone(), config: nats.clone(), stream, framing, stop: self.stop.clone() };
+            self.listeners.spawn(async move {
+                source.run().await;
+                Ok(())
+            });
+        }
+        #[cfg(feature = "kafka")]
+        for kafka in &config.doors.kafka {
+            let (stream, framing) = self.read_as(&kafka.stream)?;
+            let (ingress, positions, stop) = (self.ingress.clone(), self.positions.clone(), self.stop.clone());
+            let source = crate::door::kafka::Kafka { ingress, config: kafka.clone(), stream, framing, positions, stop };
+            self.listeners.spawn(async move {
+                source.run().await;
+                Ok(())
+            });
+        }
+        Ok(())
+    }
+
+    fn read_as(&self, stream: &str) -> Result<(StreamId, Framing), Fault> {
+        let stream = self.ingress.stream(stream).map_err(Fault::misuse)?;
+        let framing = Framing::of(&self.registry, &stream).unwrap_or_default();
+        Ok((stream, framing))
+    }
+
     /// Hears datagrams; gives the address, whose port the system may have chosen.
     pub(super) async fn udp(&mut self, address: SocketAddr, stream: StreamId) -> Result<SocketAddr, Fault> {
-        let socket = UdpSocket::bind(address).await.map_err(|error| busy("udp", address, &error))?;
+        let socket = UdpSocket::bind(address).await.map_err(|error| busy("syslog.udp", address, &error))?;
         let bound = socket.local_addr()?;
         self.listeners.spawn(self.syslog_door(stream).udp(socket));
         Ok(bound)
@@ -66,9 +129,9 @@ impl Doors {
 
     /// The same for connections.
     pub(super) async fn tcp(&mut self, address: SocketAddr, stream: StreamId) -> Result<SocketAddr, Fault> {
-        let listener = TcpListener::bind(address).await.map_err(|error| busy("tcp", address, &error))?;
+        let listener = TcpListener::bind(address).await.map_err(|error| busy("syslog.tcp", address, &error))?;
         let bound = listener.local_addr()?;
-        self.listeners.spawn(self.syslog_door(stream).tcp(listener));
+        self.listeners.spawn(self.syslog_door(stream).tcp(listener, None));
         Ok(bound)
     }
 
@@ -79,8 +142,7 @@ impl Doors {
     /// Follows files.
     pub(super) fn files(&mut self, files: &[FileConfig]) -> Result<(), Fault> {
         for file in files {
-            let stream = self.ingress.stream(&file.stream).map_err(Fault::misuse)?;
-            let framing = Framing::of(&self.registry, &stream).unwrap_or_default();
+            let (stream, framing) = self.read_as(&file.stream)?;
             let (ingress, runtime) = (self.ingress.clone(), tokio::runtime::Handle::current());
             let (whole_stream, handle) = (stream.clone(), runtime.clone());
             let read = move |path: &Path| whole(path, &whole_stream, &framing, &mut |batch| handle.block_on(store(&ingress, batch)));
@@ -109,6 +171,12 @@ impl Doors {
     }
 }
 
+/// The configured tokens, and the mesh's own.
+fn tokens(config: &Config, own: &str) -> Tokens {
+    let configured = config.tokens.iter().map(|token| Token::new(&token.name, &token.secret, token.acknowledge, token.stream.clone()));
+    Tokens(configured.chain([Token::new("local", own, false, None)]).collect())
+}
+
 async fn store(ingress: &Ingress, batch: weft_model::RawBatch) -> bool {
     match ingress.queue.push(batch).await {
         Ok(stored) => all_stored(vec![stored]).await,
@@ -117,7 +185,7 @@ async fn store(ingress: &Ingress, batch: weft_model::RawBatch) -> bool {
 }
 
 fn busy(kind: &str, address: SocketAddr, error: &std::io::Error) -> Fault {
-    Fault::misuse(format!("syslog.{kind} `{address}` cannot be listened on: {error}"))
+    Fault::misuse(format!("{kind} `{address}` cannot be listened on: {error}"))
 }
 
 /// Serves until told to stop, then lets requests end.

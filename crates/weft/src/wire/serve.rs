@@ -15,8 +15,12 @@ use super::stand::{Stand, rules_of};
 use super::{demo, life, responder};
 use crate::cli::{Fault, Output, Up};
 use crate::content;
+<<<<<<< HEAD
 use crate::door::Ingress;
 use crate::geo;
+=======
+use crate::door::{Ingress, webhook};
+>>>>>>> b573be9 (Take in what tools push: syslog over TLS, Elastic bulk, OTLP logs, signed webhooks, queues)
 use crate::home::{Home, RunFile};
 use crate::mesh::Mesh;
 use crate::mesh::journal::QueueJournal;
@@ -66,7 +70,10 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     let mut doors = Doors::new(ingress, Arc::clone(&content.registry), stand.pipeline().lake().positions(), stop.clone());
     doors.syslog(&home.config).await?;
     doors.files(&home.config.files)?;
-    let app = doors.http(&home.config, &run.token).merge(console.router());
+    doors.queues(&home.config)?;
+    doors.bulk_listener(&home.config, &run.token).await?;
+    let hooks = webhook::hooks(&home.config.doors.webhooks, &content.registry).map_err(Fault::Misuse)?;
+    let app = doors.http(&home.config, &run.token, hooks).merge(console.router());
     let http = tokio::spawn(doors::serve(listener, app, stop.clone()));
     let loops = Loops {
         respond,

