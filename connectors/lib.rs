@@ -7,7 +7,14 @@ use std::collections::BTreeMap;
 
 use rust_embed::RustEmbed;
 
+/// Facets of AWS that are code.
+pub mod aws {
+    pub mod entitlement;
+}
 pub mod nftables;
+
+// Snapshots of identity systems, by a name that says what and not whose.
+pub use aws::entitlement;
 
 /// Facets of Linux hosts that are code.
 pub mod linux {

@@ -9,7 +9,9 @@
     reason = "a test may fail loudly"
 )]
 
+mod blocked;
 mod claims;
+mod entitlements;
 mod files;
 mod panther;
 mod recall;

@@ -1,13 +1,15 @@
 //! Layer 2, the identity fabric: who may do what, decided from facts.
 //!
 //! [`decide`] is the policy decision point: Cedar policies and a schema in, a decision with its
-//! determining policies out. [`facts`] turns what the organisation says of itself into the
+//! determining policies out. [`entitlement`] answers what principals may do and can become, from a
+//! snapshot of an identity system. [`facts`] turns what the organisation says of itself into the
 //! entities that decisions look at.
 //!
 //! What this crate deliberately does not know: where policies and facts are kept, the clock, any
 //! identity provider, and what is done with a decision.
 
 pub mod decide;
+pub mod entitlement;
 pub mod facts;
 
 pub use decide::{CedarPoint, PolicyFault, PolicyFile};

@@ -11,6 +11,7 @@
 pub mod access;
 pub mod attack;
 pub mod batch;
+pub mod entitlement;
 pub mod event;
 pub mod finding;
 pub mod ocsf;

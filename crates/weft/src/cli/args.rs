@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args as Group, Parser, Subcommand};
 
 use super::Format;
+use super::entitlements::Entitlements;
 
 /// The cybersecurity mesh in one program.
 ///
@@ -63,6 +64,9 @@ pub enum Verb {
     /// Raw records that could not be mapped.
     #[command(subcommand)]
     Rejects(Rejects),
+    /// Effective permissions and paths of escalation, from snapshots of an identity system.
+    #[command(subcommand)]
+    Entitlements(Entitlements),
     /// Checks of how things should be.
     #[command(subcommand)]
     Posture(Posture),

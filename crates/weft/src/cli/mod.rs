@@ -1,6 +1,7 @@
 //! The command line: a contract, names and formats stay.
 
 mod args;
+pub mod entitlements;
 mod lake;
 mod output;
 mod progress;

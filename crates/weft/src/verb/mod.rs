@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod content_add;
 mod detect;
+mod entitlements;
 mod export;
 mod ingest;
 mod input;
@@ -42,6 +43,7 @@ pub fn run(args: Args) -> Result<Outcome, Fault> {
         Verb::Export(export) => runtime.block_on(export::run(&home()?, &export, &mut out)),
         Verb::Rejects(Rejects::List) => runtime.block_on(query::rejects(&home()?, &mut out)),
         Verb::Rejects(Rejects::Replay) => runtime.block_on(ingest::replay(&home()?, &mut out)),
+        Verb::Entitlements(asked) => entitlements::run(&asked, &mut out),
         Verb::Posture(Posture::Run) => runtime.block_on(runs::posture_run(&home()?, &mut out)),
         Verb::Posture(Posture::List) => runtime.block_on(runs::posture_list(&home()?, &mut out)),
         Verb::Metrics(metrics) => runtime.block_on(runs::metrics(&home()?, &metrics, &mut out)),

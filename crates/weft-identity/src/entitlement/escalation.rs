@@ -1,0 +1,540 @@
+//! What a principal can become: forward reach as a fixpoint over capabilities.
+//!
+//! A node is a principal as it is, or strengthened. An edge lets whoever is at a node act as another
+//! principal. Strengthening (a policy attached, a boundary removed) counts once the strengthened
+//! principal is reached as well: whoever may edit a role and may assume it, is the edited role.
+//! Only what surely holds counts: a path that needs a condition which the caller does not choose is
+//! no path.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use serde::Serialize;
+use weft_model::entitlement::{Cause, PrincipalKind, PrincipalPattern, Truth};
+
+use super::context::Circumstances;
+use super::estate::{Estate, Member, Strength};
+use super::rules::{Capability, Gain, Need, Target};
+
+/// Name of the goal of all goals.
+pub const ADMINISTRATOR: &str = "administrator";
+/// Name of the capability that needs no rule.
+const ASSUME: &str = "assume-role";
+/// Name of the step from something that runs to its role.
+const RUNS_AS: &str = "runs-as";
+/// Principals that one walk looks at.
+const REACHED_MAX: usize = 100_000;
+
+/// One step of a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hop {
+    /// Who acts.
+    pub from: String,
+    /// As whom he acts then.
+    pub to: String,
+    /// By which actions.
+    pub actions: Vec<String>,
+    /// The statements that permit them.
+    pub statements: Vec<Cause>,
+    /// Ids of the capabilities.
+    pub capabilities: Vec<String>,
+    /// What must be there that the snapshot does not show.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub assumes: Vec<String>,
+}
+
+/// A path from a principal to a goal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Escalation {
+    /// Who begins.
+    pub principal: String,
+    /// `administrator`, or the full name of a resource.
+    pub reaches: String,
+    /// Account in which.
+    pub account: String,
+    /// The steps; none when the principal is there already.
+    pub hops: Vec<Hop>,
+}
+
+type Node = (usize, Strength);
+
+/// An action on a resource that makes up an edge.
+#[derive(Debug, Clone)]
+struct Act {
+    action: String,
+    resource: String,
+    with: Vec<(String, Option<String>)>,
+}
+
+#[derive(Debug, Clone)]
+struct Edge {
+    to: usize,
+    capability: String,
+    acts: Vec<Act>,
+    assumes: Option<String>,
+}
+
+/// How a node was reached.
+#[derive(Debug, Clone)]
+struct Step {
+    from: Node,
+    edge: Edge,
+}
+
+/// Follows capabilities through an estate.
+pub struct Explorer<'e> {
+    estate: &'e Estate,
+    by_service: HashMap<&'e str, Vec<usize>>,
+    assumable: Assumable<'e>,
+    edges: HashMap<Node, Vec<Edge>>,
+    strengthened: HashMap<(Node, usize), Vec<(Strength, Edge)>>,
+    administrators: HashMap<Node, bool>,
+}
+
+/// Roles by whom their trust names.
+#[derive(Default)]
+struct Assumable<'e> {
+    named: HashMap<&'e str, Vec<usize>>,
+    accounts: HashMap<&'e str, Vec<usize>>,
+    anyone: Vec<usize>,
+}
+
+impl<'e> Explorer<'e> {
+    /// Prepares an estate.
+    pub fn new(estate: &'e Estate) -> Self {
+        let (mut by_service, mut assumable) = (HashMap::<&str, Vec<usize>>::new(), Assumable::default());
+        for (number, member) in estate.members.iter().enumerate() {
+            for statement in member.trust.iter().flat_map(|trust| &trust.statements).filter(|statement| statement.permits) {
+                let Some(principals) = &statement.principals else { continue };
+                if principals.negated {
+                    assumable.anyone.push(number);
+                    continue;
+                }
+                for pattern in &principals.patterns {
+                    match pattern {
+                        PrincipalPattern::Service(service) => by_service.entry(service).or_default().push(number),
+                        PrincipalPattern::Named(name) => assumable.named.entry(name).or_default().push(number),
+                        PrincipalPattern::Account(account) => assumable.accounts.entry(account).or_default().push(number),
+                        PrincipalPattern::Anyone => assumable.anyone.push(number),
+                        PrincipalPattern::Federated(_) => {}
+                    }
+                }
+            }
+        }
+        Self { estate, by_service, assumable, edges: HashMap::new(), strengthened: HashMap::new(), administrators: HashMap::new() }
+    }
+
+    /// Everything that one principal reaches: administrator, and the resources worth reaching that it cannot
+    /// reach as itself. Empty when the snapshot does not list the principal.
+    pub fn from(&mut self, principal: &str) -> Vec<Escalation> {
+        self.estate.by_name.get(principal).map(|start| self.walk(*start)).unwrap_or_default()
+    }
+
+    /// The same for every principal, in the snapshot's order, and for what runs as a role.
+    pub fn all(&mut self) -> impl Iterator<Item = Escalation> + '_ {
+        let principals = self.estate.members.len();
+        (0..principals + self.estate.things.len()).flat_map(move |start| if start < principals { self.walk(start) } else { self.running(start - principals) })
+    }
+
+    /// What whoever controls something that runs as a role reaches by it.
+    fn running(&mut self, thing: usize) -> Vec<Escalation> {
+        let Some(thing) = self.estate.things.get(thing).map(|thing| &thing.resource) else { return Vec::new() };
+        let Some(role) = thing.runs_as.as_ref().and_then(|role| self.estate.by_name.get(role)).copied() else { return Vec::new() };
+        let mut found = self.walk(role);
+        found.retain(|escalation| escalation.reaches == ADMINISTRATOR);
+        for escalation in &mut found {
+            let to = std::mem::replace(&mut escalation.principal, thing.name.clone());
+            let hop =
+                Hop { from: thing.name.clone(), to, actions: Vec::new(), statements: Vec::new(), capabilities: vec![RUNS_AS.to_owned()], assumes: Vec::new() };
+            escalation.hops.insert(0, hop);
+        }
+        found
+    }
+
+    /// Number of edges by which principals become others: for figures.
+    pub fn edge_count(&mut self) -> usize {
+        (0..self.estate.members.len()).map(|number| self.edges((number, Strength::Plain)).len()).sum()
+    }
+
+    fn walk(&mut self, start: usize) -> Vec<Escalation> {
+        let start: Node = (start, Strength::Plain);
+        let mut found = Vec::new();
+        if self.is_administrator(start) {
+            found.extend(self.escalation(start, ADMINISTRATOR, Vec::new()));
+            return found;
+        }
+        let mut reached: Vec<Node> = vec![start];
+        let mut came: HashMap<Node, Step> = HashMap::new();
+        let mut open = VecDeque::from([start]);
+        let mut goals: BTreeMap<String, Node> = BTreeMap::new();
+        while let Some(node) = open.pop_front() {
+            let fresh = self.next(node, &reached);
+            for (to, step) in fresh {
+                if to == start || came.contains_key(&to) || reached.len() >= REACHED_MAX {
+                    continue;
+                }
+                came.insert(to, step);
+                reached.push(to);
+                if self.is_administrator(to) {
+                    let account = self.member(to).map(|member| member.principal.account.clone()).unwrap_or_default();
+                    goals.entry(format!("{ADMINISTRATOR} {account}")).or_insert(to);
+                } else {
+                    open.push_back(to);
+                }
+            }
+        }
+        for (goal, node) in goals {
+            let reaches = goal.split(' ').next().unwrap_or(ADMINISTRATOR);
+            found.extend(self.escalation(node, reaches, self.path(start, node, &came)));
+        }
+        found.extend(self.prizes(start, &reached, &came));
+        found.extend(self.abroad(start, &reached, &came));
+        for escalation in &mut found {
+            escalation.principal = self.member(start).map(|member| member.principal.name.clone()).unwrap_or_default();
+        }
+        found
+    }
+
+    /// What can be reached next from a node, given what was reached before it.
+    fn next(&mut self, node: Node, reached: &[Node]) -> Vec<(Node, Step)> {
+        let edges = self.edges(node).to_vec();
+        let mut fresh: Vec<(Node, Step)> = edges.into_iter().map(|edge| ((edge.to, Strength::Plain), Step { from: node, edge })).collect();
+        for other in reached {
+            for (by, target) in [(node, *other), (*other, node)] {
+                let ways = self.strengthens(by, target.0).to_vec();
+                let more = ways.into_iter().filter_map(|(strength, edge)| Some(((target.0, target.1.and(strength)?), Step { from: by, edge })));
+                fresh.extend(more);
+            }
+        }
+        fresh
+    }
+
+    fn member(&self, node: Node) -> Option<&'e Member> {
+        self.estate.members.get(node.0)
+    }
+
+    fn is_administrator(&mut self, node: Node) -> bool {
+        let estate = self.estate;
+        let Some(member) = estate.members.get(node.0) else { return false };
+        *self.administrators.entry(node).or_insert_with(|| estate.is_administrator(member, node.1))
+    }
+
+    /// Principals that whoever is at `node` can act as.
+    fn edges(&mut self, node: Node) -> &[Edge] {
+        if !self.edges.contains_key(&node) {
+            let edges = if self.is_administrator(node) { Vec::new() } else { self.find_edges(node) };
+            self.edges.insert(node, edges);
+        }
+        self.edges.get(&node).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn find_edges(&self, node: Node) -> Vec<Edge> {
+        let Some(member) = self.member(node) else { return Vec::new() };
+        let mut edges = Vec::new();
+        self.assume(node, member, &mut edges);
+        for capability in &self.estate.provider.rules.capability {
+            if !self.could(node, member, capability) {
+                continue;
+            }
+            match capability.gains {
+                Gain::Pass => self.pass(node, member, capability, &mut edges),
+                Gain::Carrier => self.carry(node, member, capability, &mut edges),
+                Gain::User => self.become_one(node, member, capability, PrincipalKind::User, &mut edges),
+                Gain::Role => self.become_one(node, member, capability, PrincipalKind::Role, &mut edges),
+                _ => {}
+            }
+        }
+        edges.retain(|edge| edge.to != node.0);
+        edges
+    }
+
+    /// Whether the principal's policies name every action that a capability needs, wherever.
+    fn could(&self, node: Node, member: &Member, capability: &Capability) -> bool {
+        let named = |action: &String| {
+            let action = action.to_ascii_lowercase();
+            let action = super::Action::of(&self.estate.provider.catalogue, &action);
+            let joined = match node.1 {
+                Strength::With(team) => self.estate.teams.get(team).map(|team| team.policies.as_slice()).unwrap_or_default(),
+                _ => &[],
+            };
+            member.identity.iter().chain(&member.groups).chain(joined).any(|policy| policy.names(action, true))
+        };
+        node.1.permits_all() || capability.needs.iter().all(|need| need.action.iter().any(named))
+    }
+
+    fn assume(&self, node: Node, member: &Member, edges: &mut Vec<Edge>) {
+        let named = self.assumable.named.get(member.principal.name.as_str());
+        let by_id = member.principal.id.as_deref().and_then(|id| self.assumable.named.get(id));
+        let by_account = self.assumable.accounts.get(member.principal.account.as_str());
+        let mut roles: Vec<usize> = [named, by_id, by_account].into_iter().flatten().flatten().chain(&self.assumable.anyone).copied().collect();
+        roles.sort_unstable();
+        roles.dedup();
+        let action = &self.estate.provider.rules.assume;
+        let lower = action.to_ascii_lowercase();
+        for number in roles {
+            let Some(role) = self.estate.members.get(number) else { continue };
+            let at = self.estate.circumstances(member, &role.principal.name);
+            if self.estate.may(member, node.1, &lower, &role.principal.name, &at) == Truth::Yes {
+                let act = Act { action: action.clone(), resource: role.principal.name.clone(), with: Vec::new() };
+                edges.push(Edge { to: number, capability: ASSUME.to_owned(), acts: vec![act], assumes: None });
+            }
+        }
+    }
+
+    fn pass(&self, node: Node, member: &Member, capability: &Capability, edges: &mut Vec<Edge>) {
+        let Some(elsewhere) = self.acts(node, member, capability, |need| need.on != Target::Gained, None, None, None) else { return };
+        for service in &capability.services {
+            for number in self.by_service.get(service.as_str()).into_iter().flatten() {
+                let Some(role) = self.estate.members.get(*number) else { continue };
+                if role.principal.account != member.principal.account || (capability.profile && role.principal.profiles.is_empty()) {
+                    continue;
+                }
+                if let Some(mut acts) = self.acts(node, member, capability, |need| need.on == Target::Gained, Some(role), None, Some(service)) {
+                    acts.extend(elsewhere.clone());
+                    edges.push(Edge { to: *number, capability: capability.id.clone(), acts, assumes: capability.assumes.clone() });
+                }
+            }
+        }
+    }
+
+    fn carry(&self, node: Node, member: &Member, capability: &Capability, edges: &mut Vec<Edge>) {
+        let is_one = |kind: &str| capability.carriers.iter().any(|carrier| carrier == kind);
+        let mut listed = false;
+        for thing in self.estate.things.iter().filter(|thing| is_one(&thing.resource.kind)) {
+            listed |= !capability.hidden;
+            let Some(number) = thing.resource.runs_as.as_ref().and_then(|role| self.estate.by_name.get(role)) else { continue };
+            let Some(role) = self.estate.members.get(*number) else { continue };
+            if let Some(acts) = self.acts(node, member, capability, |_| true, Some(role), Some(&thing.resource.name), None) {
+                edges.push(Edge { to: *number, capability: capability.id.clone(), acts, assumes: None });
+            }
+        }
+        // A snapshot of the identity system alone shows nothing that runs: then a role that could be run counts.
+        if listed || capability.services.is_empty() {
+            return;
+        }
+        let Some(acts) = self.acts(node, member, capability, |_| true, None, None, None) else { return };
+        for number in capability.services.iter().filter_map(|service| self.by_service.get(service.as_str())).flatten() {
+            let Some(role) = self.estate.members.get(*number).filter(|role| role.principal.account == member.principal.account) else { continue };
+            if capability.profile && role.principal.profiles.is_empty() {
+                continue;
+            }
+            edges.push(Edge { to: *number, capability: capability.id.clone(), acts: acts.clone(), assumes: capability.assumes.clone() });
+        }
+    }
+
+    fn become_one(&self, node: Node, member: &Member, capability: &Capability, kind: PrincipalKind, edges: &mut Vec<Edge>) {
+        for (number, target) in self.estate.members.iter().enumerate() {
+            if target.principal.kind != kind || target.principal.account != member.principal.account || target.principal.exempt {
+                continue;
+            }
+            if let Some(acts) = self.acts(node, member, capability, |_| true, Some(target), None, None) {
+                edges.push(Edge { to: number, capability: capability.id.clone(), acts, assumes: capability.assumes.clone() });
+            }
+        }
+    }
+
+    /// Ways in which whoever is at `by` makes `target` stronger.
+    fn strengthens(&mut self, by: Node, target: usize) -> &[(Strength, Edge)] {
+        if !self.strengthened.contains_key(&(by, target)) {
+            let ways = self.find_strengthening(by, target);
+            self.strengthened.insert((by, target), ways);
+        }
+        self.strengthened.get(&(by, target)).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn find_strengthening(&self, by: Node, target: usize) -> Vec<(Strength, Edge)> {
+        let (Some(member), Some(strong)) = (self.member(by), self.estate.members.get(target)) else { return Vec::new() };
+        let mut ways = Vec::new();
+        if member.principal.account != strong.principal.account || strong.principal.exempt {
+            return ways;
+        }
+        let user = strong.principal.kind == PrincipalKind::User;
+        for capability in self.estate.provider.rules.capability.iter().filter(|capability| self.could(by, member, capability)) {
+            let whole = |acts: Vec<Act>| Edge { to: target, capability: capability.id.clone(), acts, assumes: capability.assumes.clone() };
+            let on_target = || self.acts(by, member, capability, |_| true, Some(strong), None, None);
+            let way = match capability.gains {
+                Gain::EmpowerUser if user => on_target().map(|acts| (Strength::Empowered, acts)),
+                Gain::EmpowerRole if !user => on_target().map(|acts| (Strength::Empowered, acts)),
+                Gain::UnboundUser if user && strong.boundary.is_some() => on_target().map(|acts| (Strength::Unbound, acts)),
+                Gain::UnboundRole if !user && strong.boundary.is_some() => on_target().map(|acts| (Strength::Unbound, acts)),
+                Gain::EmpowerSelf if by.0 == target => on_target().map(|acts| (Strength::Empowered, acts)),
+                Gain::EmpowerPolicy => {
+                    self.editable(strong).find_map(|policy| self.named(by, member, capability, policy)).map(|acts| (Strength::Empowered, acts))
+                }
+                Gain::EmpowerGroup => {
+                    strong.principal.groups.iter().find_map(|group| self.named(by, member, capability, group)).map(|acts| (Strength::Empowered, acts))
+                }
+                Gain::Join if user => {
+                    ways.extend(self.joins(by, member, capability, strong).map(|(team, acts)| (Strength::With(team), whole(acts))));
+                    None
+                }
+                _ => None,
+            };
+            ways.extend(way.map(|(strength, acts)| (strength, whole(acts))));
+        }
+        ways
+    }
+
+    fn editable<'a>(&'a self, member: &'a Member) -> impl Iterator<Item = &'a String> {
+        let in_groups = self.estate.teams.iter().filter(|team| member.principal.groups.contains(&team.name)).flat_map(|team| &team.editable);
+        member.principal.editable.iter().chain(in_groups)
+    }
+
+    fn joins<'a>(&'a self, by: Node, member: &'a Member, capability: &'a Capability, user: &'a Member) -> impl Iterator<Item = (usize, Vec<Act>)> + 'a {
+        let open = |team: &super::estate::Team| team.account == user.principal.account && !user.principal.groups.contains(&team.name);
+        let teams = self.estate.teams.iter().enumerate().filter(move |(_, team)| open(team));
+        teams.filter_map(move |(number, team)| Some((number, self.named(by, member, capability, &team.name)?)))
+    }
+
+    /// The acts of a capability on something that is no principal.
+    fn named(&self, by: Node, member: &Member, capability: &Capability, name: &str) -> Option<Vec<Act>> {
+        let one = |need: &Need| match need.on {
+            Target::Gained | Target::Carrier => self.act(by, member, need, name, None, None),
+            Target::Any => self.somewhere(by, member, need, None),
+        };
+        capability.needs.iter().map(one).collect()
+    }
+
+    /// The acts that meet the chosen needs of a capability, if all can be met.
+    #[expect(clippy::too_many_arguments, reason = "one question about one capability, asked in two halves")]
+    fn acts(
+        &self,
+        node: Node,
+        member: &Member,
+        capability: &Capability,
+        which: impl Fn(&Need) -> bool,
+        gained: Option<&Member>,
+        carrier: Option<&str>,
+        service: Option<&str>,
+    ) -> Option<Vec<Act>> {
+        let one = |need: &Need| match (need.on, gained, carrier) {
+            (Target::Gained, Some(gained), _) => self.act(node, member, need, &gained.principal.name, Some(gained), service),
+            (Target::Carrier, _, Some(carrier)) => self.act(node, member, need, carrier, gained, service),
+            _ => self.somewhere(node, member, need, service),
+        };
+        capability.needs.iter().filter(|need| which(need)).map(one).collect()
+    }
+
+    fn act(&self, node: Node, member: &Member, need: &Need, resource: &str, gained: Option<&Member>, service: Option<&str>) -> Option<Act> {
+        let with = carried(need, gained, service);
+        let mut at = self.estate.circumstances(member, resource);
+        apply(&mut at, &with);
+        let may = |action: &&String| self.estate.may(member, node.1, &action.to_ascii_lowercase(), resource, &at) == Truth::Yes;
+        need.action.iter().find(may).map(|action| Act { action: action.clone(), resource: resource.to_owned(), with })
+    }
+
+    fn somewhere(&self, node: Node, member: &Member, need: &Need, service: Option<&str>) -> Option<Act> {
+        let with = carried(need, None, service);
+        let mut at = self.estate.circumstances(member, "*");
+        apply(&mut at, &with);
+        need.action.iter().find_map(|action| {
+            let resource = self.estate.somewhere(member, node.1, &action.to_ascii_lowercase(), &at)?;
+            Some(Act { action: action.clone(), resource, with: with.clone() })
+        })
+    }
+
+    /// Resources that somebody else than the start can be reached as to reach.
+    fn prizes(&self, start: Node, reached: &[Node], came: &HashMap<Node, Step>) -> Vec<Escalation> {
+        let mut found = Vec::new();
+        for thing in &self.estate.things {
+            let Some(prize) = self.estate.provider.rules.prizes.iter().find(|prize| prize.kind == thing.resource.kind) else { continue };
+            let (action, name) = (prize.action.to_ascii_lowercase(), format!("{}{}", thing.resource.name, prize.suffix));
+            let may = |node: &&Node| {
+                let Some(member) = self.member(**node) else { return false };
+                let at = self.estate.circumstances(member, &name);
+                self.estate.may(member, node.1, &action, &name, &at) == Truth::Yes
+            };
+            let Some(node) = reached.iter().find(may).filter(|node| **node != start) else { continue };
+            found.extend(self.escalation(*node, &thing.resource.name, self.path(start, *node, came)));
+        }
+        found
+    }
+
+    /// Principals of other accounts that can be acted as and are no administrators.
+    fn abroad(&self, start: Node, reached: &[Node], came: &HashMap<Node, Step>) -> Vec<Escalation> {
+        let Some(home) = self.member(start).map(|member| member.principal.account.as_str()) else { return Vec::new() };
+        let plain = reached.iter().filter(|node| node.1 == Strength::Plain && self.administrators.get(node) != Some(&true));
+        let foreign = plain.filter_map(|node| self.member(*node).map(|member| (node, member))).filter(|(_, member)| member.principal.account != home);
+        foreign.filter_map(|(node, member)| self.escalation(*node, &member.principal.name, self.path(start, *node, came))).collect()
+    }
+
+    fn escalation(&self, node: Node, reaches: &str, hops: Vec<Hop>) -> Option<Escalation> {
+        let member = self.member(node)?;
+        Some(Escalation { principal: member.principal.name.clone(), reaches: reaches.to_owned(), account: member.principal.account.clone(), hops })
+    }
+
+    fn path(&self, start: Node, goal: Node, came: &HashMap<Node, Step>) -> Vec<Hop> {
+        let mut steps = Vec::new();
+        self.steps(start, goal, came, &mut steps);
+        let mut hops: Vec<Hop> = Vec::new();
+        for hop in steps.iter().filter_map(|step| self.hop(step)) {
+            match hops.iter_mut().rev().find(|last| last.from == hop.from && last.to == hop.to) {
+                Some(last) => {
+                    last.actions.extend(hop.actions);
+                    last.statements.extend(hop.statements);
+                    last.capabilities.extend(hop.capabilities);
+                    last.assumes.extend(hop.assumes);
+                }
+                None => hops.push(hop),
+            }
+        }
+        hops
+    }
+
+    /// The steps to a node: those to whoever acts, those to whoever is strengthened, and the last one.
+    fn steps<'s>(&self, start: Node, goal: Node, came: &'s HashMap<Node, Step>, steps: &mut Vec<&'s Step>) {
+        let Some(step) = came.get(&goal).filter(|_| goal != start) else { return };
+        if steps.iter().any(|known| std::ptr::eq(*known, step)) {
+            return;
+        }
+        self.steps(start, step.from, came, steps);
+        if goal.1 != Strength::Plain {
+            self.steps(start, (goal.0, Strength::Plain), came, steps);
+        }
+        if goal.1 == Strength::Free {
+            let half = [Strength::Unbound, Strength::Empowered].into_iter().find(|strength| came.contains_key(&(goal.0, *strength)));
+            half.into_iter().for_each(|half| self.steps(start, (goal.0, half), came, steps));
+        }
+        steps.push(step);
+    }
+
+    fn hop(&self, step: &Step) -> Option<Hop> {
+        let (from, to) = (self.member(step.from)?, self.estate.members.get(step.edge.to)?);
+        let mut statements = Vec::new();
+        for act in &step.edge.acts {
+            let mut at = self.estate.circumstances(from, &act.resource);
+            apply(&mut at, &act.with);
+            statements.extend(self.estate.why(from, step.from.1, &act.action.to_ascii_lowercase(), &act.resource, &at).causes);
+        }
+        statements.sort();
+        statements.dedup();
+        Some(Hop {
+            from: from.principal.name.clone(),
+            to: to.principal.name.clone(),
+            actions: step.edge.acts.iter().map(|act| act.action.clone()).collect(),
+            statements,
+            capabilities: vec![step.edge.capability.clone()],
+            assumes: step.edge.assumes.iter().cloned().collect(),
+        })
+    }
+}
+
+/// Condition keys that a request carries; `None` for one that it does not.
+fn carried(need: &Need, gained: Option<&Member>, service: Option<&str>) -> Vec<(String, Option<String>)> {
+    let mut with: Vec<(String, Option<String>)> = need.with.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).collect();
+    if let (Some(key), Some(service)) = (&need.service_key, service) {
+        with.push((key.clone(), Some(service.to_owned())));
+    }
+    if let (Some(key), Some(gained)) = (&need.boundary_key, gained) {
+        with.push((key.clone(), gained.principal.boundary.as_ref().map(|boundary| boundary.name.clone())));
+    }
+    with
+}
+
+fn apply(at: &mut Circumstances, with: &[(String, Option<String>)]) {
+    for (key, value) in with {
+        match value {
+            Some(value) => at.set(key, vec![value.clone()]),
+            None => at.absent(key),
+        }
+    }
+}

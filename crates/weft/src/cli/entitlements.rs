@@ -1,0 +1,80 @@
+//! Arguments of `weft entitlements`.
+
+use std::path::PathBuf;
+
+use clap::{Args as Group, Subcommand};
+
+/// `entitlements`
+#[derive(Debug, Subcommand)]
+pub enum Entitlements {
+    /// May a principal do this on that? With the statements that decide.
+    Can(Can),
+    /// Everybody who may, or may under conditions.
+    WhoCan(WhoCan),
+    /// What principals reach step by step: administrator, other accounts, resources worth reaching.
+    Escalations(Escalations),
+    /// Decide single requests that bring their own policies, one JSON object a line.
+    Evaluate {
+        /// File of cases, `-` for standard input; see the guide on entitlements.
+        #[arg(value_name = "CASES")]
+        cases: PathBuf,
+    },
+}
+
+/// What is asked for.
+#[derive(Debug, Group)]
+pub struct Asked {
+    /// Action, e.g. `s3:GetObject`.
+    #[arg(long, value_name = "ACTION")]
+    pub action: String,
+    /// Full name of the resource.
+    #[arg(long, value_name = "RESOURCE", default_value = "*")]
+    pub resource: String,
+    /// Condition key that the request carries, `KEY=VALUE`; may be given more than once. Keys that are not given are not known.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub with: Vec<String>,
+}
+
+/// Where the snapshot is.
+#[derive(Debug, Group)]
+pub struct SnapshotPaths {
+    /// Files or folders: account authorization details, organisation, resources with policies.
+    #[arg(value_name = "SNAPSHOT", required = true)]
+    pub paths: Vec<PathBuf>,
+}
+
+/// `entitlements can`
+#[derive(Debug, Group)]
+pub struct Can {
+    /// Full name of the principal.
+    #[arg(long, value_name = "PRINCIPAL")]
+    pub principal: String,
+    /// The question.
+    #[command(flatten)]
+    pub asked: Asked,
+    /// The snapshot.
+    #[command(flatten)]
+    pub snapshot: SnapshotPaths,
+}
+
+/// `entitlements who-can`
+#[derive(Debug, Group)]
+pub struct WhoCan {
+    /// The question.
+    #[command(flatten)]
+    pub asked: Asked,
+    /// The snapshot.
+    #[command(flatten)]
+    pub snapshot: SnapshotPaths,
+}
+
+/// `entitlements escalations`
+#[derive(Debug, Group)]
+pub struct Escalations {
+    /// Only from this principal; may be given more than once.
+    #[arg(long, value_name = "PRINCIPAL")]
+    pub principal: Vec<String>,
+    /// The snapshot.
+    #[command(flatten)]
+    pub snapshot: SnapshotPaths,
+}
