@@ -240,7 +240,7 @@ impl Program {
 impl Program {
     /// Whether `expr` holds in one row.
     fn holds(&self, expr: &Expr, row: usize, leaves: &Leaves, view: &View<'_>, memo: &Memo) -> bool {
-        let mut parts_hold = |part: &Expr| self.holds(part, row, leaves, view, memo);
+        let parts_hold = |part: &Expr| self.holds(part, row, leaves, view, memo);
         match expr {
             Expr::Leaf(leaf) => leaves.get(*leaf).is_some_and(|bits| bits.has(row)),
             Expr::Lazy(_) => !self.eval(expr, &Bits::one(row), leaves, view, memo).is_empty(),

@@ -50,7 +50,9 @@ fn public_rules_fire_on_their_events() {
 fn from_the_lake(folder: &Path, cases: &[Case]) -> BTreeSet<String> {
     let (home, rules) = (folder.join("home"), folder.join("chosen"));
     std::fs::create_dir_all(&rules).unwrap();
-    cases.iter().for_each(|case| drop(std::fs::copy(&case.rule, rules.join(format!("{}.yml", case.id))).unwrap()));
+    for case in &cases {
+        std::fs::copy(&case.rule, rules.join(format!("{}.yml", case.id))).unwrap();
+    }
     let mut arguments = vec!["ingest", "windows/event"];
     arguments.extend(cases.iter().map(|case| case.json.to_str().unwrap()));
     let ingested = weft(&home, &arguments, "");
