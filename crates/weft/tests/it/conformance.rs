@@ -50,7 +50,7 @@ fn public_rules_fire_on_their_events() {
 fn from_the_lake(folder: &Path, cases: &[Case]) -> BTreeSet<String> {
     let (home, rules) = (folder.join("home"), folder.join("chosen"));
     std::fs::create_dir_all(&rules).unwrap();
-    for case in &cases {
+    for case in cases {
         std::fs::copy(&case.rule, rules.join(format!("{}.yml", case.id))).unwrap();
     }
     let mut arguments = vec!["ingest", "windows/event"];
