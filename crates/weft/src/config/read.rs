@@ -45,15 +45,9 @@ impl Reader<'_> {
     }
 
     fn document(&mut self, table: &Table<'_>, config: &mut Config) {
-<<<<<<< HEAD
-        self.known(table, "", &["listen", "lake", "retention", "syslog", "token", "file", "budget", "response", "networks", "analytics"]);
-=======
-        self.known(
-            table,
-            "",
-            &["listen", "lake", "retention", "syslog", "token", "file", "bulk", "webhook", "nats", "kafka", "budget", "response", "networks"],
-        );
->>>>>>> b573be9 (Take in what tools push: syslog over TLS, Elastic bulk, OTLP logs, signed webhooks, queues)
+        let known =
+            ["listen", "lake", "retention", "syslog", "token", "file", "bulk", "webhook", "nats", "kafka", "budget", "response", "networks", "analytics"];
+        self.known(table, "", &known);
         self.address(table, "listen", |address| config.listen = address);
         if let Some(lake) = self.table(table, "lake") {
             self.string(lake, "url", |url| config.lake_url = Some(url));
@@ -243,11 +237,7 @@ mod tests {
             faults,
             [
                 "weft.toml:1:10: `listen` must be an address with port, e.g. `\"127.0.0.1:8440\"`",
-<<<<<<< HEAD
-                "weft.toml:2:1: unknown key `lissten`; known: listen, lake, retention, syslog, token, file, budget, response, networks, analytics",
-=======
-                "weft.toml:2:1: unknown key `lissten`; known: listen, lake, retention, syslog, token, file, bulk, webhook, nats, kafka, budget, response, networks",
->>>>>>> b573be9 (Take in what tools push: syslog over TLS, Elastic bulk, OTLP logs, signed webhooks, queues)
+                "weft.toml:2:1: unknown key `lissten`; known: listen, lake, retention, syslog, token, file, bulk, webhook, nats, kafka, budget, response, networks, analytics",
                 "weft.toml:4:18: `commit_seconds` must be a whole number from 1 to 3600",
                 "weft.toml:6:1: `token` needs a `secret` of at least 16 characters, e.g. from `openssl rand -hex 24`",
                 "weft.toml:9:1: `file` needs a `path`: a file, a folder, or a folder with a pattern such as `*.log`",

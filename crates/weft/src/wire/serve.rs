@@ -15,12 +15,8 @@ use super::stand::{Stand, rules_of};
 use super::{demo, life, responder};
 use crate::cli::{Fault, Output, Up};
 use crate::content;
-<<<<<<< HEAD
-use crate::door::Ingress;
-use crate::geo;
-=======
 use crate::door::{Ingress, webhook};
->>>>>>> b573be9 (Take in what tools push: syslog over TLS, Elastic bulk, OTLP logs, signed webhooks, queues)
+use crate::geo;
 use crate::home::{Home, RunFile};
 use crate::mesh::Mesh;
 use crate::mesh::journal::QueueJournal;
