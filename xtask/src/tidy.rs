@@ -44,12 +44,18 @@ const EDGES: [(&str, &[&str]); 13] = [
 const LAKE_ONLY: [&str; 4] = ["datafusion", "deltalake", "parquet", "object_store"];
 
 /// Names in manifests that are common words or open formats rather than somebody's product.
-const COMMON: [&str; 11] =
-    ["OCSF", "IETF", "Syslog", "Linux", "Windows", "macOS", "Common Event Format", "Log Event Extended Format", "nftables", "Box", "Generic"];
+const COMMON: [&str; 12] =
+    ["OCSF", "IETF", "Syslog", "Linux", "Windows", "macOS", "Common Event Format", "Log Event Extended Format", "nftables", "Box", "Generic", "Unbound"];
 
-/// Where a name stands for a form of text that many tools write, and is a word of the mapping language.
-const FORMATS: [(&str, &str); 4] =
-    [("crates/weft-ingest/", "zeek"), ("crates/weft/src/door/", "splunk"), ("crates/weft/src/door/bulk/", "elastic"), ("crates/weft/src/wire/", "elastic")];
+/// Where a name stands for a form of text that many tools write, and is a word of the mapping language;
+/// or, in a rule, for a program that anybody may run.
+const FORMATS: [(&str, &str); 5] = [
+    ("crates/weft-ingest/", "zeek"),
+    ("crates/weft/src/door/", "splunk"),
+    ("crates/weft/src/door/bulk/", "elastic"),
+    ("crates/weft/src/wire/", "elastic"),
+    ("content/detections/behaviour/", "teamviewer"),
+];
 
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
