@@ -33,7 +33,8 @@ pub(crate) fn run(root: &Path, weft: &Path) -> Result<(), String> {
         for (stream, path) in &samples {
             command(root, &text(weft), &["ingest", stream, path, "--data", &text(&home)])?;
         }
-        counts(root, weft, &python, &home)
+        counts(root, weft, &python, &home)?;
+        exports(root, weft, &python, &home)
     });
     let _gone = std::fs::remove_dir_all(&home);
     outcome
@@ -66,6 +67,14 @@ fn counts(root: &Path, weft: &Path, python: &Path, home: &Path) -> Result<(), St
 pub(crate) fn senders(root: &Path, address: &str, token: &str) -> Result<(), String> {
     let Some(python) = environment(root, &SENDERS)? else { return Ok(()) };
     command(root, &text(&python), &["xtask/checks/senders.py", address, token])
+}
+
+/// DuckDB reads what was exported.
+fn exports(root: &Path, weft: &Path, python: &Path, home: &Path) -> Result<(), String> {
+    let (plain, lake, tables) = (text(&home.join("export")), text(&home.join("security-lake")), text(&home.join("tables.json")));
+    command(root, &text(weft), &["export", &plain, "--data", &text(home)])?;
+    command(root, &text(weft), &["export", &lake, "--layout", "security-lake", "--data", &text(home)])?;
+    command(root, &text(python), &["xtask/checks/export.py", &plain, &lake, &tables])
 }
 
 /// The Python of the environment, made when it is not there; none when it cannot be made.
