@@ -130,7 +130,7 @@ impl Correlation {
 pub fn negates(condition: &Condition) -> bool {
     match condition {
         Condition::Selection(_) => false,
-        Condition::And(parts) | Condition::Or(parts) => parts.iter().any(negates),
+        Condition::And(parts) | Condition::Or(parts) | Condition::AtLeast(_, parts) => parts.iter().any(negates),
         Condition::Not(_) => true,
     }
 }
@@ -297,7 +297,7 @@ fn temporal_condition(node: &Node, of: &Correlation) -> Result<Option<Condition>
 fn affirms(condition: &Condition) -> bool {
     match condition {
         Condition::Selection(_) => true,
-        Condition::And(parts) | Condition::Or(parts) => parts.iter().any(affirms),
+        Condition::And(parts) | Condition::Or(parts) | Condition::AtLeast(_, parts) => parts.iter().any(affirms),
         Condition::Not(_) => false,
     }
 }
@@ -306,7 +306,7 @@ fn is_conjunction(condition: &Condition) -> bool {
     let simple = |part: &Condition| match part {
         Condition::Selection(_) => true,
         Condition::Not(inner) => matches!(**inner, Condition::Selection(_)),
-        Condition::And(_) | Condition::Or(_) => false,
+        Condition::And(_) | Condition::Or(_) | Condition::AtLeast(..) => false,
     };
     simple(condition) || matches!(condition, Condition::And(parts) if parts.iter().all(|part| simple(part) || is_conjunction(part)))
 }

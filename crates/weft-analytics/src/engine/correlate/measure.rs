@@ -128,7 +128,7 @@ pub(crate) fn chain(of: &Correlation) -> Vec<u32> {
 fn affirmed(condition: &Condition) -> Vec<u32> {
     match condition {
         Condition::Selection(member) => u32::try_from(*member).into_iter().collect(),
-        Condition::And(parts) | Condition::Or(parts) => parts.iter().flat_map(affirmed).collect(),
+        Condition::And(parts) | Condition::Or(parts) | Condition::AtLeast(_, parts) => parts.iter().flat_map(affirmed).collect(),
         Condition::Not(_) => Vec::new(),
     }
 }
@@ -138,7 +138,7 @@ pub(crate) fn denied(of: &Correlation) -> Vec<u32> {
     fn walk(condition: &Condition, under_not: bool, found: &mut Vec<u32>) {
         match condition {
             Condition::Selection(member) => found.extend(u32::try_from(*member).ok().filter(|_| under_not)),
-            Condition::And(parts) | Condition::Or(parts) => parts.iter().for_each(|part| walk(part, under_not, found)),
+            Condition::And(parts) | Condition::Or(parts) | Condition::AtLeast(_, parts) => parts.iter().for_each(|part| walk(part, under_not, found)),
             Condition::Not(part) => walk(part, !under_not, found),
         }
     }
@@ -153,6 +153,7 @@ pub(crate) fn meets(condition: &Condition, met: &dyn Fn(usize) -> bool) -> bool 
         Condition::Selection(member) => met(*member),
         Condition::And(parts) => parts.iter().all(|part| meets(part, met)),
         Condition::Or(parts) => parts.iter().any(|part| meets(part, met)),
+        Condition::AtLeast(least, parts) => parts.iter().filter(|part| meets(part, met)).count() >= *least,
         Condition::Not(part) => !meets(part, met),
     }
 }
