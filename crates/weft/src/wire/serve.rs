@@ -61,15 +61,8 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     let mesh = Arc::new(Mesh::new(stand.pipeline().clone(), Arc::clone(&respond), Arc::clone(&state), Arc::clone(&board), Arc::clone(&metrics)));
     let console = Console::new(mesh, ConsoleConfig { version: env!("CARGO_PKG_VERSION").to_owned(), keys: keys.clone(), secure_cookie: false });
 
-    let streams: BTreeSet<_> = content.registry.streams().cloned().collect();
-    let ingress = Ingress { queue: stand.queue.clone(), limits: home.config.budget.limits, streams: Arc::new(streams) };
-    let mut doors = Doors::new(ingress, Arc::clone(&content.registry), stand.pipeline().lake().positions(), stop.clone());
-    doors.syslog(&home.config).await?;
-    doors.files(&home.config.files)?;
-    doors.queues(&home.config)?;
-    doors.bulk_listener(&home.config, &run.token).await?;
-    let hooks = webhook::hooks(&home.config.doors.webhooks, &content.registry).map_err(Fault::Misuse)?;
-    let app = doors.http(&home.config, &run.token, hooks).merge(console.router());
+    let (mut doors, pushed) = open_doors(&home, &stand, &content.registry, &run.token, &stop).await?;
+    let app = pushed.merge(console.router());
     let http = tokio::spawn(doors::serve(listener, app, stop.clone()));
     let loops = Loops {
         respond,
@@ -88,10 +81,7 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     let settling = tokio::spawn(stand.pipeline().clone().settle_regularly());
     home.announce(&run)?;
     let player = if up.demo { Some(demo::start(&home, &run, &mut doors, stop.clone()).await?) } else { None };
-    out.line(&format!("Weft is up. Sign in: {}{}", run.address, keys.login_path()))?;
-    out.line(&format!("Send records to {}/ingest/ndjson?stream=STREAM with `Authorization: Bearer {}`", run.address, run.token))?;
-    out.line("Stop with Ctrl-C.")?;
-    out.flush()?;
+    greet(&run, &keys, out)?;
 
     wait_for_signal().await?;
     crate::cli::say("stopping: finishing what was taken in");
@@ -106,6 +96,34 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     life.await.map_err(Fault::failed)?;
     settling.abort();
     stand.close().await
+}
+
+/// Opens every way in that the configuration names; the routes of the HTTP ones are given back.
+async fn open_doors(
+    home: &Home,
+    stand: &Stand,
+    registry: &Arc<weft_ingest::Registry>,
+    token: &str,
+    stop: &CancellationToken,
+) -> Result<(Doors, axum::Router), Fault> {
+    let streams: BTreeSet<_> = registry.streams().cloned().collect();
+    let ingress = Ingress { queue: stand.queue.clone(), limits: home.config.budget.limits, streams: Arc::new(streams) };
+    let mut doors = Doors::new(ingress, Arc::clone(registry), stand.pipeline().lake().positions(), stop.clone());
+    doors.syslog(&home.config).await?;
+    doors.files(&home.config.files)?;
+    doors.queues(&home.config)?;
+    doors.bulk_listener(&home.config, token).await?;
+    let hooks = webhook::hooks(&home.config.doors.webhooks, registry).map_err(Fault::Misuse)?;
+    let pushed = doors.http(&home.config, token, hooks);
+    Ok((doors, pushed))
+}
+
+/// Says where the mesh is, and how it is used and stopped.
+fn greet(run: &RunFile, keys: &LoginKeys, out: &mut Output) -> Result<(), Fault> {
+    out.line(&format!("Weft is up. Sign in: {}{}", run.address, keys.login_path()))?;
+    out.line(&format!("Send records to {}/ingest/ndjson?stream=STREAM with `Authorization: Bearer {}`", run.address, run.token))?;
+    out.line("Stop with Ctrl-C.")?;
+    out.flush()
 }
 
 /// The token of this home, made at the first start.
