@@ -3,8 +3,14 @@
     python3 bench/parquet.py PROGRAM CLOUDTRAIL.ndjson.gz      (wants PyPI `duckdb`)
 
 The records of the file are repeated with other ids and rising times, so that nothing repeats more
-than in an account that is busy. Weft maps them to OCSF and keeps the raw record and what was not
-mapped; DuckDB writes the columns that it finds.
+than in an account that is busy. Each side works on one thread, reads the same file, and the best of
+its rounds counts:
+
+- Weft has the file in memory as records, maps them to OCSF, keeps the raw record and what was not
+  mapped, and makes one Parquet file a class and day in memory: in order of time, ZSTD, with
+  statistics and Bloom filters.
+- DuckDB reads the file from the page cache, finds its columns, and writes them to one Parquet file,
+  ZSTD, in any order; it keeps neither the raw text nor an index.
 """
 
 import datetime

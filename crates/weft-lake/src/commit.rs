@@ -353,7 +353,8 @@ pub(crate) async fn encode_all(due: BTreeMap<String, Due>) -> Result<Vec<(String
         let files = files.map_err(|error| LakeError::Encode { table, message: error.to_string() })?;
         Ok::<_, LakeError>(files.into_iter().map(|file| (name.clone(), file)).collect::<Vec<_>>())
     };
-    let parallel = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    // Half of the cores: while a commit runs, records go on being acknowledged and mapped.
+    let parallel = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
     let files: Vec<Vec<_>> = stream::iter(shares).map(encode).buffered(parallel).try_collect().await?;
     Ok(files.into_iter().flatten().collect())
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow::array::{ArrayRef, AsArray, Date32Array};
+use arrow::array::{Array as _, ArrayRef, AsArray, Date32Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use arrow::error::ArrowError;
@@ -88,7 +88,7 @@ impl Tail {
 
     /// Makes rows visible; all of them or, when one does not fit its table, none.
     pub(crate) fn publish(&self, seq: Seq, rows: Vec<Rows>) -> Result<(), (String, Conflict)> {
-        let bytes = rows.iter().map(|rows| rows.rows.get_array_memory_size()).sum();
+        let bytes = rows.iter().map(|rows| rows.rows.columns().iter().map(held).sum::<usize>()).sum();
         let mut state = self.state();
         let mut wider: BTreeMap<String, SchemaRef> = BTreeMap::new();
         for Rows { table, rows } in &rows {
@@ -204,4 +204,15 @@ pub(crate) fn with_day(rows: &RecordBatch) -> Result<RecordBatch, Conflict> {
 
 fn conflict(error: ArrowError) -> Conflict {
     Conflict { column: "*".to_owned(), old: "representable".to_owned(), new: error.to_string() }
+}
+
+/// Bytes that an array keeps in memory; one without any value is a window on an array that all share.
+fn held(array: &ArrayRef) -> usize {
+    if array.null_count() == array.len() {
+        return 0;
+    }
+    match array.as_struct_opt() {
+        Some(object) => object.columns().iter().map(held).sum(),
+        None => array.get_array_memory_size(),
+    }
 }

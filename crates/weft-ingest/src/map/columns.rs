@@ -16,6 +16,8 @@ use bumpalo::collections::Vec as BumpVec;
 use hashbrown::HashMap;
 use weft_model::event::JSON;
 
+use super::nothing::Nothing;
+
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -189,16 +191,23 @@ pub type Cells<'a> = &'a [(Leaf, Cell<'a>)];
 pub struct Columns {
     columns: Vec<Column>,
     rows: usize,
+    nothing: Nothing,
 }
 
 /// One builder, and how much it held the last time.
 #[derive(Debug)]
 struct Column {
     builder: Builder,
+    data_type: DataType,
     /// Rows that are in it; it may lag behind.
     len: usize,
-    /// Rows and bytes of text of the batch before: as much is reserved at the first value.
+    /// Rows and bytes of text of the batches before: as much is reserved at the first value.
     before: (usize, usize),
+}
+
+/// What to make room for: the most of late, unless that is far from what comes now.
+fn likely(before: usize, now: usize) -> usize {
+    if before / 2 <= now { before.max(now) } else { now }
 }
 
 #[derive(Debug)]
@@ -230,7 +239,13 @@ impl Builder {
         match self {
             Self::Text(builder) => *builder = StringBuilder::with_capacity(rows, bytes + bytes / 8),
             Self::Int(builder) => *builder = Int64Builder::with_capacity(rows),
-            _ => {}
+            Self::Float(builder) => *builder = Float64Builder::with_capacity(rows),
+            Self::Bool(builder) => *builder = BooleanBuilder::with_capacity(rows),
+            Self::Rows { offsets, present, .. } => {
+                offsets.reserve(rows);
+                present.reserve(rows);
+            }
+            Self::Texts(_) | Self::Ints(_) => {}
         }
     }
 
@@ -309,7 +324,8 @@ impl Column {
 impl Columns {
     /// Empty columns of `layout`.
     pub fn new(layout: &Layout) -> Self {
-        Self { columns: layout.leaves.iter().map(|spec| Column { builder: Builder::new(spec), len: 0, before: (0, 0) }).collect(), rows: 0 }
+        let column = |spec: &Spec| Column { builder: Builder::new(spec), data_type: spec.field("").data_type().clone(), len: 0, before: (0, 0) };
+        Self { columns: layout.leaves.iter().map(column).collect(), rows: 0, nothing: Nothing::default() }
     }
 
     /// Number of rows.
@@ -369,13 +385,17 @@ impl Columns {
 
     fn arrays(&mut self, layout: &Layout) -> Result<Vec<ArrayRef>, ArrowError> {
         let rows = std::mem::take(&mut self.rows);
+        let nothing = &mut self.nothing;
         self.columns
             .iter_mut()
             .zip(&layout.leaves)
             .map(|(column, spec)| {
+                if column.len == 0 {
+                    return Ok(nothing.of(&column.data_type, rows));
+                }
                 column.catch_up(rows);
                 column.len = 0;
-                column.before = (rows, column.builder.bytes());
+                column.before = (likely(column.before.0, rows), likely(column.before.1, column.builder.bytes()));
                 Ok(match &mut column.builder {
                     Builder::Text(builder) => Arc::new(builder.finish()) as ArrayRef,
                     Builder::Int(builder) => Arc::new(builder.finish()),

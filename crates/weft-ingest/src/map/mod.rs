@@ -7,6 +7,7 @@ pub mod convert;
 pub mod dispatch;
 mod event;
 pub mod func;
+mod nothing;
 mod passthrough;
 pub mod pattern;
 pub mod program;

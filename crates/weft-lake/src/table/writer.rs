@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::AsArray;
+use arrow::array::{ArrayRef, AsArray, StringViewArray};
 use arrow::compute::interleave_record_batch;
-use arrow::datatypes::{Date32Type, Int64Type, SchemaRef};
+use arrow::datatypes::{DataType, Date32Type, FieldRef, Int64Type, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
 use parquet::basic::{Compression, Encoding, Type, ZstdLevel};
@@ -80,6 +81,7 @@ fn encode_day(batches: &[RecordBatch], rows: &[Place], table: &SchemaRef) -> Res
             writer.write(&batch.slice(first.row, run.len()))?;
         }
     } else {
+        let batches = batches.iter().map(long_texts_as_views).collect::<Result<Vec<_>, _>>()?;
         for portion in rows.chunks(PORTION_ROWS) {
             let places: Vec<(usize, usize)> = portion.iter().map(|place| (place.batch, place.row)).collect();
             writer.write(&interleave_record_batch(&batches.iter().collect::<Vec<_>>(), &places)?)?;
@@ -88,6 +90,23 @@ fn encode_day(batches: &[RecordBatch], rows: &[Place], table: &SchemaRef) -> Res
     let metadata = writer.finish()?;
     let bytes = std::mem::take(writer.inner_mut());
     Ok(Encoded { day: rows.first().map_or(0, |row| row.day), rows: rows.len() as u64, stats: stats(&metadata, rows.len()), bytes })
+}
+
+/// Gathering then moves a pointer a row; the file's own types stay, the encoder takes either.
+fn long_texts_as_views(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let column = |(field, array): (&FieldRef, &ArrayRef)| match array.as_string_opt::<i32>() {
+        Some(texts) if is_long(&[field.name()]) => {
+            (Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)), Arc::new(StringViewArray::from(texts)) as ArrayRef)
+        }
+        _ => (Arc::clone(field), Arc::clone(array)),
+    };
+    let (fields, columns): (Vec<FieldRef>, Vec<ArrayRef>) = batch.schema_ref().fields().iter().zip(batch.columns()).map(column).unzip();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+}
+
+/// Whether a column holds a text of some hundred bytes, another one in every row.
+fn is_long(path: &[&str]) -> bool {
+    matches!(path, ["raw_data" | "unmapped" | "extra" | "raw"])
 }
 
 fn properties(file: &SchemaRef, rows: usize) -> Result<WriterProperties, ParquetError> {
@@ -114,9 +133,7 @@ fn column_properties(builder: WriterPropertiesBuilder, column: &ColumnDescriptor
     let path = column.path().clone();
     match path.parts().iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         // Every value is different: a dictionary would be built, found too large and thrown away.
-        ["raw_data" | "unmapped" | "extra" | "raw"] => {
-            builder.set_column_dictionary_enabled(path.clone(), false).set_column_statistics_enabled(path, EnabledStatistics::None)
-        }
+        parts if is_long(parts) => builder.set_column_dictionary_enabled(path.clone(), false).set_column_statistics_enabled(path, EnabledStatistics::None),
         [TIME] => builder
             .set_column_dictionary_enabled(path.clone(), false)
             .set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED)

@@ -229,6 +229,10 @@ pub enum BenchName {
     Http,
     /// From the arrival of an event until SQL finds it.
     Searchable,
+    /// Most memory while 10 GB come in over HTTP; takes minutes.
+    Memory,
+    /// From the start until records are taken in, with 1 GB in the log.
+    Start,
 }
 
 /// `approve`

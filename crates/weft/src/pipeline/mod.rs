@@ -25,8 +25,8 @@ pub use work::Work;
 pub(crate) use work::own_batch;
 pub use writer::Writer;
 
-/// Frames that are logged and wait for a worker.
-const WORK_FRAMES_MAX: usize = 128;
+/// Frames that are logged and wait for a worker, of at most about 2 MB each.
+const WORK_FRAMES_MAX: usize = 32;
 /// Events that a slow reader of the live tail may lag behind.
 const TAIL_EVENTS_MAX: usize = 8192;
 /// Findings that may wait for the loop.
@@ -34,11 +34,11 @@ const FINDINGS_MAX: usize = 1024;
 /// Newest waits, from arrival to visible, that the metric is computed from.
 const WAITS_MAX: usize = 50_000;
 /// Published bytes at which a commit is made before its time.
-const COMMIT_BYTES: usize = 192 << 20;
+const COMMIT_BYTES: usize = 128 << 20;
 /// Published bytes at which workers wait for a commit: the bound of the tail's memory.
-pub(crate) const TAIL_BYTES_MAX: usize = 768 << 20;
-/// How often the size of the tail is looked at.
-const COMMIT_LOOK: Duration = Duration::from_millis(250);
+pub(crate) const TAIL_BYTES_MAX: usize = 320 << 20;
+/// How often the size of the tail is looked at; at full speed it grows by a few bytes a microsecond.
+const COMMIT_LOOK: Duration = Duration::from_millis(50);
 
 /// What the pipeline is made of; given once.
 pub struct Parts {

@@ -22,7 +22,7 @@ pub(crate) const OWN_SOURCE: &str = "weft";
 /// Samples that one frame adds at most, so that a large one does not displace all others.
 const EVENTS_SAMPLED_MAX: usize = 64;
 /// While the tail is full.
-const BREATH: Duration = Duration::from_millis(20);
+const BREATH: Duration = Duration::from_millis(5);
 
 /// One thread's work.
 pub struct Work {

@@ -11,7 +11,7 @@ use weft_console::{Console, ConsoleConfig, LoginKeys};
 
 use super::doors::{self, Doors};
 use super::loops::{self, Loops};
-use super::stand::{Stand, rules_of};
+use super::stand::{Site, Stand, rules_of};
 use super::{demo, life, responder};
 use crate::cli::{Fault, Output, Up};
 use crate::content;
@@ -33,13 +33,16 @@ const TOKEN: &str = "token";
 /// What keeps it from starting; after that, what keeps it from stopping cleanly.
 pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     let files = content::files(&home.dir).map_err(Fault::Misuse)?;
-    let (mut rules, content) = rules_of(content::compile(&files).map_err(Fault::Misuse)?);
+    let compiling = tokio::task::spawn_blocking(move || content::compile(&files));
+    // A long log takes as long to look through as all content to compile.
+    let site = Site::open(&home).await;
+    let (mut rules, content) = rules_of(compiling.await.map_err(Fault::failed)?.map_err(Fault::Misuse)?);
     geo::equip(&mut rules, &home)?;
     let address = up.listen.unwrap_or(home.config.listen);
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| Fault::misuse(format!("`{address}` cannot be listened on: {error}; choose another one with `--listen`")))?;
-    let mut stand = Stand::open(&home, Arc::clone(&content.registry), vec![Box::new(rules)]).await?;
+    let mut stand = Stand::start(site?, &home, Arc::clone(&content.registry), vec![Box::new(rules)])?;
     let stop = CancellationToken::new();
     let keys = LoginKeys::with_token(token(&*stand.state).await?);
     let run = RunFile { address: format!("http://{}", reachable(listener.local_addr()?)), token: keys.token.clone(), pid: std::process::id() };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use weft_ingest::{Mapper, Registry};
-use weft_lake::Lake;
+use weft_lake::{Lake, Recovery};
 use weft_model::{Detector, Finding};
 
 use crate::cli::Fault;
@@ -14,6 +14,28 @@ use crate::home::Home;
 use crate::pipeline::{Parts, Pipeline, Running, Writer};
 use crate::queue::Queue;
 use crate::state::Sqlite;
+
+/// An open home whose pipeline does not run yet: it can be opened while content is compiled.
+pub struct Site {
+    state: Arc<Sqlite>,
+    lake: Lake,
+    recovery: Recovery,
+}
+
+impl Site {
+    /// Opens the home.
+    ///
+    /// # Errors
+    /// The home is in use or cannot be opened.
+    pub async fn open(home: &Home) -> Result<Self, Fault> {
+        home.create()?;
+        let options = home.lake_options()?;
+        let file = home.state_file();
+        let (state, lake) = tokio::join!(Sqlite::open(&file), Lake::open(options));
+        let (lake, recovery) = lake.map_err(Fault::failed)?;
+        Ok(Self { state: Arc::new(state.map_err(Fault::failed)?), lake, recovery })
+    }
+}
 
 /// An open home whose pipeline runs.
 pub struct Stand {
@@ -36,9 +58,15 @@ impl Stand {
     /// # Errors
     /// The home is in use or cannot be opened.
     pub async fn open(home: &Home, registry: Arc<Registry>, detectors: Vec<Box<dyn Detector>>) -> Result<Self, Fault> {
-        home.create()?;
-        let state = Arc::new(Sqlite::open(&home.state_file()).await.map_err(Fault::failed)?);
-        let (lake, recovery) = Lake::open(home.lake_options()?).await.map_err(Fault::failed)?;
+        Self::start(Site::open(home).await?, home, registry, detectors)
+    }
+
+    /// Starts the pipeline of an open home.
+    ///
+    /// # Errors
+    /// The system has no thread for us.
+    pub fn start(site: Site, home: &Home, registry: Arc<Registry>, detectors: Vec<Box<dyn Detector>>) -> Result<Self, Fault> {
+        let Site { state, lake, recovery } = site;
         let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let parts = Parts {
             lake,
