@@ -211,8 +211,9 @@ fn held(array: &ArrayRef) -> usize {
     if array.null_count() == array.len() {
         return 0;
     }
-    match array.as_struct_opt() {
-        Some(object) => object.columns().iter().map(held).sum(),
-        None => array.get_array_memory_size(),
+    match (array.as_struct_opt(), array.as_list_opt::<i32>()) {
+        (Some(object), _) => object.columns().iter().map(held).sum(),
+        (_, Some(list)) => size_of_val(list.value_offsets()) + held(list.values()),
+        _ => array.get_array_memory_size(),
     }
 }
