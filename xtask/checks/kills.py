@@ -110,6 +110,51 @@ class Client(threading.Thread):
             return False
 
 
+FORGETFUL = """
+import http.server, pathlib, sys, threading, time
+kept, waiting = pathlib.Path(sys.argv[1]), []
+def write():
+    while True:
+        time.sleep(0.2)
+        batch = waiting[:]
+        del waiting[:len(batch)]
+        with kept.open("ab") as file:
+            file.write(b"".join(batch))
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        waiting.append(self.rfile.read(int(self.headers["content-length"])))
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+threading.Thread(target=write, daemon=True).start()
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"""
+
+
+def control(kills, dice):
+    """A receiver that answers before it writes, killed the same way: what it acknowledged and lost."""
+    folder = tempfile.mkdtemp(prefix="weft-kills-control-")
+    kept, acknowledged = pathlib.Path(folder, "kept"), set()
+    for kill in range(kills):
+        process = subprocess.Popen([sys.executable, "-c", FORGETFUL, str(kept)], stdout=subprocess.PIPE, text=True)
+        port = int(process.stdout.readline())
+        for number in range(40):
+            line = f"{kill} {number}\n"
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection.request("POST", "/", line.encode())
+            if connection.getresponse().status == 200:
+                acknowledged.add(line)
+        time.sleep(dice.random() * 0.1)
+        process.kill()
+        process.wait()
+    there = set(kept.read_text().splitlines(keepends=True)) if kept.exists() else set()
+    subprocess.run(["rm", "-rf", folder], check=False)
+    return len(acknowledged - there)
+
+
 def number(program, home, sql):
     said = subprocess.run([program, "query", sql, "--format", "csv", "--data", home], capture_output=True, text=True)
     if said.returncode != 0:
@@ -123,6 +168,7 @@ def main():
     arguments.add_argument("--events", type=int, default=1_000_000)
     arguments.add_argument("--kills", type=int, default=20)
     arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--control", action="store_true", help="also a receiver that acknowledges from memory: it has to lose")
     given = arguments.parse_args()
     dice = random.Random(given.seed)
     home = tempfile.mkdtemp(prefix="weft-kills-")
@@ -150,15 +196,19 @@ def main():
         client.join()
     sending = time.monotonic() - begun
     mesh.stop()
+    ledger = subprocess.run([mesh.program, "ledger", "--deep", "--data", home], capture_output=True, text=True)
     there = number(mesh.program, home, "SELECT count(*) FROM authentication")
     different = number(mesh.program, home, "SELECT count(DISTINCT message) FROM authentication")
     lost, doubled = given.events - different, there - different
     print(
         f"{given.events} events, {killed} kills: lost {lost}, doubled {doubled}; {sending:.0f} s until all were acknowledged, "
-        f"slowest start {mesh.restarts:.1f} s"
+        f"slowest start {mesh.restarts:.1f} s, the ledger {'balances' if ledger.returncode == 0 else 'does not balance: ' + ledger.stderr}"
     )
     subprocess.run(["rm", "-rf", home], check=False)
-    sys.exit(1 if lost or doubled else 0)
+    forgotten = control(min(given.kills, 5), dice) if given.control else None
+    if forgotten is not None:
+        print(f"control: lost {forgotten}")
+    sys.exit(1 if lost or doubled or ledger.returncode or forgotten == 0 else 0)
 
 
 if __name__ == "__main__":

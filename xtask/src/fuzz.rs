@@ -9,7 +9,17 @@ use std::path::{Path, PathBuf};
 use crate::run::{cargo, command, command_with, say, step};
 
 /// Each parser with where its seeds come from: end of the file name.
-const TARGETS: [(&str, &str); 6] = [("auto", ".md"), ("container", ".md"), ("connector", ".toml"), ("rule", ".yml"), ("doors", ".md"), ("frames", ".md")];
+const TARGETS: [(&str, &str); 9] = [
+    ("auto", ".md"),
+    ("container", ".md"),
+    ("connector", ".toml"),
+    ("rule", ".yml"),
+    ("doors", ".md"),
+    ("frames", ".md"),
+    ("frame", ".md"),
+    ("schema", ".toml"),
+    ("explain", ".md"),
+];
 /// Coverage counters and traced comparisons, as libFuzzer wants them (LLVM SanitizerCoverage).
 const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \

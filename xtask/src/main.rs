@@ -1,4 +1,4 @@
-//! Chores of the project: `cargo xtask up | test | fuzz | console | ocsf SCHEMA.json |
+//! Chores of the project: `cargo xtask up | test | faults | fuzz | console | ocsf SCHEMA.json |
 //! attack BUNDLE.json VERSION`.
 //!
 //! What it deliberately does not know: the insides of any crate. It runs programs, and its own
@@ -6,6 +6,7 @@
 
 mod attack;
 mod console;
+mod faults;
 mod fuzz;
 mod independent;
 mod ocsf;
@@ -19,8 +20,7 @@ mod up;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str =
-    "usage: cargo xtask up [ARGUMENTS OF weft up] | test | fuzz [TARGET] [SECONDS] | queues | console | ocsf SCHEMA.json | attack BUNDLE.json VERSION";
+const USAGE: &str = "usage: cargo xtask up [ARGUMENTS OF weft up] | test | faults [--long] [NAME…] | fuzz [TARGET] [SECONDS] | queues | console | ocsf SCHEMA.json | attack BUNDLE.json VERSION";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -28,6 +28,7 @@ fn main() -> ExitCode {
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["up", rest @ ..] => up::run(&root, rest),
         ["test"] => suite::run(&root),
+        ["faults", rest @ ..] => faults::run(&root, rest),
         ["fuzz", rest @ ..] => fuzz::run(&root, rest),
         ["queues"] => queues::run(&root),
         ["console"] => console::build(&root).map(|_| ()),

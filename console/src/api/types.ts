@@ -115,11 +115,34 @@ export interface SourceState {
 }
 
 export interface RejectGroup {
+  group: string;
   stream: string;
   cause: string;
   count: number;
+  first_ms: number;
   last_ms: number;
   example: string;
+}
+
+export interface LedgerAccount {
+  source: string;
+  stream: string;
+  received: number;
+  stored: number;
+  refused: number;
+  dropped: number;
+  duplicates: number;
+  waiting: number;
+  mended: number;
+  missing: number;
+}
+
+export interface LedgerAnswer {
+  balances: boolean;
+  faults: string[];
+  total: LedgerAccount;
+  accounts: LedgerAccount[];
+  tables: { table: string; expected: number; rows: number; removed: number }[];
 }
 
 export type RunState =

@@ -19,7 +19,10 @@ async fn main() -> std::io::Result<()> {
     let fake = Arc::new(fake::Fake::new(now_ms(), 4_000));
     let keys = LoginKeys::with_token(std::env::var("WEFT_TOKEN").unwrap_or_else(|_| "dev".to_owned()));
     let link = keys.login_path();
-    let console = Console::new(Arc::clone(&fake) as _, ConsoleConfig { version: "0.1.0-dev".to_owned(), keys, secure_cookie: false });
+    let console = Console::new(
+        Arc::clone(&fake) as _,
+        ConsoleConfig { version: "0.1.0-dev".to_owned(), keys, secure_cookie: false, sessions: Arc::<weft_console::MemorySessions>::default() },
+    );
     tokio::spawn(async move {
         for n in 1_000_000.. {
             tokio::time::sleep(Duration::from_millis(150 + n % 7 * 40)).await;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::broadcast;
 
-use crate::api::{ApiError, EventDetail, LoopState, QueryAnswer, QueryRequest, RejectGroup, RunDecision, SourceState, TableInfo};
+use crate::api::{ApiError, EventDetail, LedgerAnswer, LoopState, QueryAnswer, QueryRequest, RejectGroup, RunDecision, SourceState, TableInfo};
 
 /// One event on its way into the lake.
 #[derive(Debug, Clone)]
@@ -43,8 +43,14 @@ pub trait Backend: Send + Sync + 'static {
     /// Every source with its rates.
     async fn sources(&self) -> Result<Vec<SourceState>, ApiError>;
 
-    /// Rejects by stream and cause, most frequent first.
+    /// Open rejects by stream, cause and shape, most frequent first.
     async fn rejects(&self) -> Result<Vec<RejectGroup>, ApiError>;
+
+    /// What was received against what became of it; `deep` counts the rows in the data files too.
+    async fn ledger(&self, deep: bool) -> Result<LedgerAnswer, ApiError>;
+
+    /// Figures for monitoring, in Prometheus' text format.
+    fn metrics(&self) -> String;
 
     /// Findings with what followed from each, latest first, posture checks and metrics.
     async fn loop_state(&self) -> Result<LoopState, ApiError>;

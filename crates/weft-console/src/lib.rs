@@ -23,4 +23,4 @@ pub use backend::{Backend, TailEvent};
 pub use latency::{Latency, LatencySummary};
 pub use openapi::document as openapi_document;
 pub use routes::{Console, ConsoleConfig};
-pub use session::LoginKeys;
+pub use session::{LoginKeys, MemorySessions, SessionStore};

@@ -24,6 +24,8 @@ use crate::routes::{events, loops, query, session, sources};
         query::tables,
         sources::sources,
         sources::rejects,
+        sources::ledger,
+        sources::metrics,
         loops::state,
         loops::decide,
         loops::undo,

@@ -26,7 +26,7 @@ The API answers at <a href=\"/api/v1/openapi.json\">/api/v1/openapi.json</a>.</p
 /// Every path that no route has: a file of the build, else the page, which routes by itself.
 pub(crate) async fn serve(State(shared): State<Shared>, uri: Uri, headers: HeaderMap) -> Response {
     if let Some(token) = link_token(&uri) {
-        return enter(&shared, token);
+        return enter(&shared, token).await;
     }
     let path = uri.path().trim_start_matches('/');
     if path.starts_with("api/") {
@@ -44,10 +44,10 @@ fn link_token(uri: &Uri) -> Option<&str> {
 }
 
 /// The link works once; whoever comes later is asked for the token, unless signed in already.
-fn enter(shared: &Shared, token: &str) -> Response {
+async fn enter(shared: &Shared, token: &str) -> Response {
     // A redirect, so that the token stays neither in the address bar nor in the history.
     let mut response = Redirect::to("/").into_response();
-    if let Some(cookie) = shared.sessions.open_by_link(token, std::time::Instant::now()) {
+    if let Some(cookie) = shared.sessions.open_by_link(token, crate::session::now_ms()).await {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     response

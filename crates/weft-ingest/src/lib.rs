@@ -20,4 +20,5 @@ pub mod tree;
 pub use language::Fault;
 pub use language::compile::ConnectorSource;
 pub use map::Mapper;
+pub use map::drops::{DropPolicy, Drops};
 pub use registry::Registry;

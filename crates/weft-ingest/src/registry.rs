@@ -30,7 +30,16 @@ pub struct Registry {
 impl Registry {
     /// Compiles connectors; what has a fault is left out and told.
     pub fn build(sources: &[ConnectorSource]) -> (Arc<Self>, Vec<Fault>) {
-        let compiled = compile(sources);
+        Self::build_as(sources, false)
+    }
+
+    /// The same for [`crate::map::explain`]: slower to build, and no different at work.
+    pub fn build_traced(sources: &[ConnectorSource]) -> (Arc<Self>, Vec<Fault>) {
+        Self::build_as(sources, true)
+    }
+
+    fn build_as(sources: &[ConnectorSource], traced: bool) -> (Arc<Self>, Vec<Fault>) {
+        let compiled = compile(sources, traced);
         let registry = Self { connectors: compiled.connectors, classes: compiled.classes, programs: compiled.programs, recogniser: compiled.recogniser };
         (Arc::new(registry), compiled.faults)
     }

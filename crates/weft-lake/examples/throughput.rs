@@ -128,7 +128,7 @@ fn raw(first: u64, records: u64, bytes: usize) -> RawBatch {
 }
 
 fn mapped(first: u64, rows: u64) -> Mapped {
-    Mapped { batches: vec![EventBatch { class: ClassUid(4001), source: "bench".into(), rows: events(first, rows) }], rejects: Vec::new() }
+    Mapped { batches: vec![EventBatch { class: ClassUid(4001), source: "bench".into(), rows: events(first, rows) }], rejects: Vec::new(), ..Mapped::default() }
 }
 
 fn object(columns: Vec<(&str, ArrayRef)>) -> ArrayRef {

@@ -23,12 +23,13 @@ use weft_model::{Position, SourceId};
 
 use crate::LakeError;
 use crate::integrity::seal;
+use crate::ledger::{Balance, Ledger, REMOVED};
 use crate::log::{Log, Seq, disk};
 use crate::rewrite::Changing;
 use crate::table::delta::{Addition, Table};
 use crate::table::store::Root;
 use crate::table::writer::{self, Encoded};
-use crate::table::{DataFile, schema};
+use crate::table::{self, DataFile, schema};
 use crate::tail::{Due, TableFiles, Tail};
 
 const STAGED: &str = "staged.json";
@@ -88,6 +89,8 @@ struct Intent {
     upto: Seq,
     tables: BTreeMap<String, TableIntent>,
     positions: BTreeMap<SourceId, Position>,
+    #[serde(default)]
+    ledger: Ledger,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -130,6 +133,8 @@ impl Writer {
         }
         self.unstage().await?;
         self.load(tail).await?;
+        let rows = self.tables.iter().map(|(name, table)| (name.clone(), rows_of(table)));
+        self.log.begin_ledger(rows);
         self.recover_changing(tail).await
     }
 
@@ -153,10 +158,10 @@ impl Writer {
         self.finish_changing(tail).await
     }
 
-    /// Writes everything that is published up to the first frame that is not.
-    pub(crate) async fn commit(&mut self, tail: &Tail) -> Result<Committed, LakeError> {
+    /// Writes everything that is published up to the first frame that is not, or to `most`.
+    pub(crate) async fn commit(&mut self, tail: &Tail, most: Seq) -> Result<Committed, LakeError> {
         self.settle(tail).await?;
-        let upto = self.log.horizon();
+        let upto = self.log.horizon().min(most);
         if upto <= self.log.committed() {
             return Ok(Committed { upto: self.log.committed(), ..Committed::default() });
         }
@@ -182,7 +187,11 @@ impl Writer {
                 intent.files.push(file);
             }
         }
-        let intent = Intent { commit, upto, tables, positions: self.log.positions_at(upto) };
+        let mut ledger = self.log.ledger_at(upto);
+        for (table, intent) in &tables {
+            ledger.wrote(table, intent.files.iter().map(|file| file.rows).sum());
+        }
+        let intent = Intent { commit, upto, tables, positions: self.log.positions_at(upto), ledger };
         self.write(INTENT, &intent)?;
         self.pending = Some(intent);
         self.step(Step::IntentWritten)?;
@@ -230,7 +239,7 @@ impl Writer {
             swapped.insert(name.clone(), change);
             self.step(Step::TableCommitted)?;
         }
-        self.log.checkpoint(intent.upto, intent.positions.clone())?;
+        self.log.checkpoint(intent.upto, intent.positions.clone(), intent.ledger.clone())?;
         tail.swap(intent.upto, swapped);
         self.pending = None;
         self.step(Step::Checkpointed)?;
@@ -272,12 +281,44 @@ impl Writer {
             }
             None => wanted,
         };
-        let addition = Addition { files: &part.files, removed: &[], same_rows: false, schema: Arc::clone(&schema), app: &app, upto, notes: notes(intent)? };
+        let addition =
+            Addition { files: &part.files, removed: &[], same_rows: false, gone: 0, schema: Arc::clone(&schema), app: &app, upto, notes: notes(intent)? };
         let version = table.commit(addition).await?;
         let alone = version == before.map_or(0, |before| before + 1);
         let change = if alone { TableFiles::More(part.files.clone()) } else { TableFiles::All(table.files()) };
         self.root.keep_commit(name, version).await?;
         Ok((schema, change))
+    }
+
+    /// Compares the ledger with what is in the tables now, commits of others included.
+    pub(crate) async fn balance(&mut self, tail: &Tail, deep: bool) -> Result<Balance, LakeError> {
+        let committed = self.log.ledger_committed();
+        let (mut there, mut miscounted) = (BTreeMap::new(), Vec::new());
+        for name in self.root.tables().await? {
+            let table = self.current(&name, tail).await?;
+            let removed = table.holds(REMOVED).await?.unwrap_or(0);
+            if deep {
+                let files = table.files();
+                miscounted.extend(table::count::miscounted(&*self.root.store, &name, &files).await);
+            }
+            there.insert(name.clone(), (self.tables.get(&name).map_or(0, rows_of), removed));
+        }
+        let mut balance = Balance::of(self.log.ledger_at(Seq::MAX), &committed, &there);
+        balance.faults.extend(miscounted);
+        Ok(balance)
+    }
+
+    /// A table with the commits of others; what they changed is shown from now on.
+    async fn current(&mut self, name: &str, tail: &Tail) -> Result<&Table, LakeError> {
+        let table = self.table(name).await?;
+        let before = table.version();
+        table.refresh().await?;
+        if table.version() != before
+            && let Some(schema) = table.schema()
+        {
+            tail.set_table(name, schema, table.files());
+        }
+        Ok(table)
     }
 
     pub(crate) fn step(&self, step: Step) -> Result<(), LakeError> {
@@ -303,6 +344,10 @@ impl Writer {
     pub(crate) fn remove(&self, name: &str) -> Result<(), LakeError> {
         disk::remove(self.log.disk(), self.log.dir(), name).map_err(|error| LakeError::of_io(name, &error))
     }
+}
+
+fn rows_of(table: &Table) -> u64 {
+    table.files().iter().map(|file| file.rows).sum()
 }
 
 /// Name of the log's transaction in the tables; another log, another name: its frames count from

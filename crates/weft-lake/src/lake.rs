@@ -13,12 +13,14 @@ use crate::commit::{Committed, Failpoint, Writer};
 use crate::error::{LakeError, PublishError};
 use crate::history;
 use crate::integrity::{Checked, Damages};
-use crate::log::{Appended, Log, LogError, LogOptions, Logged, Recovery};
+use crate::ledger::{Balance, Ledger, Outcome};
+use crate::log::{Appended, Kind, Log, LogError, LogOptions, Logged, Recovery, Seq};
 use crate::query::{Engine, EngineOptions, Query, QueryOptions};
 use crate::table::DataFile;
 use crate::table::delta::Table;
+use crate::table::schema::Conflict;
 use crate::table::store::Root;
-use crate::tail::{Tail, View, rows_of};
+use crate::tail::{Rows, Tail, View, rows_of};
 
 /// Where the lake is and how much it may use.
 #[derive(Clone)]
@@ -130,14 +132,30 @@ impl Lake {
     /// # Errors
     /// [`PublishError`] gives everything back when a column does not fit its table.
     pub fn publish(&self, logged: Logged, mapped: Mapped) -> Result<(), PublishError> {
-        let published = rows_of(&mapped, logged.batch().received).and_then(|rows| self.0.tail.publish(logged.seq(), rows));
+        let outcome = Outcome::of(logged.kind(), &mapped);
+        let published = rows_for(&logged, &mapped).and_then(|rows| self.0.tail.publish(logged.seq(), rows));
         match published {
             Ok(()) => {
-                logged.published();
+                logged.published(outcome);
                 Ok(())
             }
             Err((table, conflict)) => Err(PublishError { table, conflict, logged: Box::new(logged), mapped: Box::new(mapped) }),
         }
+    }
+
+    /// What was received and what became of it, events that are not committed yet too.
+    pub fn ledger(&self) -> Ledger {
+        self.0.log.ledger_at(Seq::MAX)
+    }
+
+    /// The ledger against the tables. `deep` counts the rows in the data files themselves, else
+    /// what the tables say of them is believed.
+    ///
+    /// # Errors
+    /// [`LakeError`] when a table cannot be read at all.
+    pub async fn balance(&self, deep: bool) -> Result<Balance, LakeError> {
+        // Held throughout: no file may be replaced between what is said of it and the look at it.
+        self.0.writer.lock().await.balance(&self.0.tail, deep).await
     }
 
     /// Frames that are durable but that nobody holds: map and publish them before a commit, else
@@ -163,7 +181,30 @@ impl Lake {
     /// [`LakeError`]; then everything stays visible and durable, and the next commit goes on
     /// where this one stopped.
     pub async fn commit(&self) -> Result<Committed, LakeError> {
-        self.0.writer.lock().await.commit(&self.0.tail).await
+        self.commit_to(Seq::MAX).await
+    }
+
+    /// As [`Lake::commit`], not beyond the frame `to`.
+    ///
+    /// # Errors
+    /// As [`Lake::commit`].
+    pub async fn commit_to(&self, to: Seq) -> Result<Committed, LakeError> {
+        self.0.writer.lock().await.commit(&self.0.tail, to).await
+    }
+
+    /// The last frame such that it and all before it are published.
+    pub fn horizon(&self) -> Seq {
+        self.0.log.horizon()
+    }
+
+    /// Random name of the log: frames of another one count from one again.
+    pub fn log_id(&self) -> &str {
+        self.0.log.id()
+    }
+
+    /// The last frame that the tables hold.
+    pub fn committed(&self) -> Seq {
+        self.0.log.committed()
     }
 
     /// What exists now.
@@ -230,6 +271,21 @@ fn stored(view: &View) -> Vec<StoredDay> {
         }
     }
     days.into_values().collect()
+}
+
+/// The rows of a frame. Of a replay, what is refused again is on the list already, and what maps
+/// now leaves it.
+fn rows_for(logged: &Logged, mapped: &Mapped) -> Result<Vec<Rows>, (String, Conflict)> {
+    let received = logged.batch().received;
+    if logged.kind() != Kind::Replay {
+        return rows_of(mapped, received);
+    }
+    let refused: std::collections::HashSet<_> = mapped.rejects.iter().map(|reject| reject.id).collect();
+    let mended = logged.batch().records.iter().filter(|record| !refused.contains(&record.id));
+    let events = Mapped { rejects: Vec::new(), batches: mapped.batches.clone(), dropped: mapped.dropped };
+    let mut rows = rows_of(&events, received)?;
+    rows.extend(crate::tail::replay_rows(logged.batch(), mended)?);
+    Ok(rows)
 }
 
 fn infos(view: &View) -> Vec<TableInfo> {

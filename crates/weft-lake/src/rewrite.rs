@@ -148,7 +148,9 @@ impl Writer {
             let notes: HashMap<String, Value> = HashMap::from([("weftWhy".to_owned(), json!(changing.why))]);
             let (files, removed) = (&*change.add, &*change.remove);
             let same_rows = changing.same_rows;
-            let addition = Addition { files, removed, same_rows, schema: schema.clone(), app: &app, upto: changing.number, notes };
+            let rows = |files: &[DataFile]| files.iter().map(|file| i64::try_from(file.rows).unwrap_or(i64::MAX)).sum::<i64>();
+            let gone = rows(removed) - rows(files);
+            let addition = Addition { files, removed, same_rows, gone, schema: schema.clone(), app: &app, upto: changing.number, notes };
             let version = table.commit(addition).await?;
             let files = TableFiles::All(table.files());
             self.root.keep_commit(name, version).await?;

@@ -11,11 +11,11 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
-use weft_model::{Mapped, Timestamp};
+use weft_model::{Mapped, RawBatch, RawRecord, Timestamp};
 
 use crate::log::Seq;
 use crate::table::schema::{self, Conflict, DAY, TIME};
-use crate::table::{DataFile, REJECTS, reject_rows, table_name};
+use crate::table::{self, DataFile, REJECTS, REPLAYS, reject_rows, table_name};
 
 /// One table at one moment.
 #[derive(Debug, Clone)]
@@ -185,6 +185,14 @@ pub(crate) fn rows_of(mapped: &Mapped, received: Timestamp) -> Result<Vec<Rows>,
         all.push(Rows { table: REJECTS.to_owned(), rows: rows.map_err(|conflict| (REJECTS.to_owned(), conflict))? });
     }
     Ok(all)
+}
+
+/// Rejects that became events leave the list.
+pub(crate) fn replay_rows<'r>(batch: &RawBatch, mended: impl Iterator<Item = &'r RawRecord>) -> Result<Option<Rows>, (String, Conflict)> {
+    let of_table = |conflict: Conflict| (REPLAYS.to_owned(), conflict);
+    let rows = table::replay_rows(batch, mended).map_err(|error| of_table(conflict(error)))?;
+    let rows = with_day(&rows).map_err(of_table)?;
+    Ok((rows.num_rows() > 0).then(|| Rows { table: REPLAYS.to_owned(), rows }))
 }
 
 /// The rows in the types that a table keeps, with the partition column derived from `time`.

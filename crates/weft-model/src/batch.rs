@@ -160,6 +160,8 @@ pub struct Mapped {
     pub batches: Vec<EventBatch>,
     /// Records that did not become events.
     pub rejects: Vec<Reject>,
+    /// Records that a declared policy dropped.
+    pub dropped: u64,
 }
 
 impl Mapped {
@@ -171,7 +173,8 @@ impl Mapped {
 
 /// Raw records to events: total, it never fails as a whole.
 pub trait Mapping: Send + Sync {
-    /// Maps each record to one event or one reject: `records = events + rejects`.
+    /// Maps each record to one event or one reject, or drops it by a declared policy:
+    /// `records = events + rejects + dropped`.
     fn map(&self, raw: &RawBatch) -> Mapped;
 }
 

@@ -18,6 +18,10 @@ pub trait Detector: Send {
     fn reads(&self) -> &[ClassUid];
     /// Looks at one batch.
     fn observe(&mut self, batch: &EventBatch) -> Vec<Finding>;
+    /// Name under which its memory is kept; one that remembers nothing has none.
+    fn name(&self) -> &'static str {
+        ""
+    }
     /// Event time has passed `watermark`: older events are late from now on, what waited for them
     /// is decided, and what did *not* happen can be told. A watermark behind the last one is
     /// without effect.

@@ -97,6 +97,8 @@ pub enum Event {
     Reverted(String),
     /// An independent look.
     Probed(Probe),
+    /// An independent look finds that what was verified is not there any more.
+    Gone(Probe),
     /// Somebody wants it taken back.
     UndoAsked(EntityUid),
 }
@@ -207,6 +209,12 @@ pub fn step(run: &Run, event: Event, now: Timestamp) -> Result<(Run, Action), Wr
             next.go(to, now, None, None, probe.observed);
             Action::Rest
         }
+        // What was permitted before is decided again: a policy may have changed meanwhile.
+        (Phase::Verified, Event::Gone(probe)) => {
+            next.tries = 0;
+            next.go(Phase::Approved, now, None, None, format!("gone, to be done again: {}", probe.observed));
+            next.resume(&EntityUid::new("Automation", "weft"))
+        }
         (Phase::Applied | Phase::Verified | Phase::NotEffective | Phase::Failed, Event::UndoAsked(by)) if run.undo().is_some() => {
             next.principal = Some(by.clone());
             next.tries = 0;
@@ -275,6 +283,7 @@ fn name(event: &Event) -> &'static str {
         Event::ApplyFailed(..) => "apply failed",
         Event::Reverted(..) => "reverted",
         Event::Probed(..) => "probed",
+        Event::Gone(..) => "gone",
         Event::UndoAsked(..) => "undo asked",
     }
 }

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use crate::door::Limits;
 use crate::queue::Bounds;
 use weft_identity::facts::Networks;
+use weft_ingest::DropPolicy;
 
 pub use doors::{DoorsConfig, KafkaConfig, NatsConfig, WebhookConfig};
 pub use life::LakeLife;
@@ -61,6 +62,8 @@ pub struct Config {
     pub tokens: Vec<TokenConfig>,
     /// Files and folders to follow.
     pub files: Vec<FileConfig>,
+    /// Records that are not kept, by decision.
+    pub drops: Vec<DropPolicy>,
     /// Limits and budgets.
     pub budget: Budget,
     /// What a response may do here.
@@ -151,6 +154,7 @@ impl Default for Config {
             doors: DoorsConfig::default(),
             tokens: Vec::new(),
             files: Vec::new(),
+            drops: Vec::new(),
             budget: Budget::default(),
             response: ResponseConfig { namespace: None, posture_seconds: 300 },
             analytics: AnalyticsConfig::default(),

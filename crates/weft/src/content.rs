@@ -120,6 +120,21 @@ pub fn read(path: &Path) -> Result<String, String> {
 /// # Errors
 /// Every fault, one line each.
 pub fn registry(files: &Files) -> Result<Arc<Registry>, Vec<String>> {
+    built(files, Registry::build)
+}
+
+/// The same, with the place of each rule.
+///
+/// # Errors
+/// Every fault, one line each.
+pub fn registry_traced(files: &Files) -> Result<Arc<Registry>, Vec<String>> {
+    built(files, Registry::build_traced)
+}
+
+/// What builds a registry, with every fault.
+type Build = fn(&[ConnectorSource]) -> (Arc<Registry>, Vec<weft_ingest::Fault>);
+
+fn built(files: &Files, build: Build) -> Result<Arc<Registry>, Vec<String>> {
     let mut sources: BTreeMap<&str, Vec<(String, String)>> = BTreeMap::new();
     for (path, text) in files {
         if let Some((connector, file)) = path.strip_prefix("connectors/").and_then(|path| path.split_once('/'))
@@ -129,7 +144,7 @@ pub fn registry(files: &Files) -> Result<Arc<Registry>, Vec<String>> {
         }
     }
     let sources: Vec<ConnectorSource> = sources.into_iter().map(|(name, files)| ConnectorSource { name: name.to_owned(), files }).collect();
-    let (registry, faults) = Registry::build(&sources);
+    let (registry, faults) = build(&sources);
     if faults.is_empty() { Ok(registry) } else { Err(faults.iter().map(ToString::to_string).collect()) }
 }
 

@@ -4,8 +4,10 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use weft_ingest::{Drops, Mapper, Registry};
 use weft_lake::LakeOptions;
 
 use crate::cli::{Common, Fault};
@@ -76,6 +78,15 @@ impl Home {
             options.root = url.parse().map_err(|error| Fault::misuse(format!("`lake.url` `{url}` is not a URL: {error}")))?;
         }
         Ok(options)
+    }
+
+    /// The mapping with the organisation's drop policies.
+    ///
+    /// # Errors
+    /// Every fault of the policies, one line each.
+    pub fn mapper(&self, registry: Arc<Registry>) -> Result<Mapper, Fault> {
+        let drops = Drops::compile(&registry, &self.config.drops).map_err(Fault::Misuse)?;
+        Ok(Mapper::new(registry).with_drops(Arc::new(drops)))
     }
 
     /// The state store's file.

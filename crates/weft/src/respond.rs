@@ -26,6 +26,8 @@ pub use view::{entry, finding_view, run_state};
 
 /// Runs that are looked at when the mesh starts again.
 const RESUME_RUNS_MAX: u32 = 10_000;
+/// Latest runs whose effect is looked at again when the mesh starts.
+const STAND_BY_RUNS_MAX: u32 = 200;
 /// Roles of whoever holds the console's token.
 const ROLES: &[&str] = &["responder"];
 
@@ -106,6 +108,34 @@ impl Respond {
             }
         }
         Ok(resumed)
+    }
+
+    /// Looks whether what was done before a restart is still there, and does it again where it is
+    /// not: an enforcement point may have been restarted with the mesh.
+    pub async fn stand_by(&self) {
+        let kept = match self.state.runs(STAND_BY_RUNS_MAX).await {
+            Ok(kept) => kept,
+            Err(error) => return tracing::error!(%error, "runs could not be looked at again"),
+        };
+        for id in kept.iter().filter_map(view::run_of).filter(|run| run.phase == Phase::Verified).map(|run| run.id) {
+            // One turn a run: findings that come meanwhile are answered in between.
+            let _turn = self.turn.lock().await;
+            if let Err(error) = self.restore(&id).await {
+                tracing::error!(%error, run = id, "a run could not be looked at again");
+            }
+        }
+    }
+
+    async fn restore(&self, id: &str) -> Result<(), RespondError> {
+        let run = self.load(id).await?;
+        if run.phase != Phase::Verified || run.command.target != self.target {
+            return Ok(());
+        }
+        match self.responder.probe(&run.command).await {
+            Ok(probe) if !probe.effective => self.take(run, Event::Gone(probe)).await.map(drop),
+            // Without a way to look, what is known stays as it was.
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// A person says yes or no to a run that waits.

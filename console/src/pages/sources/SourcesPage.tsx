@@ -5,6 +5,7 @@ import { bytes, count, rate } from "../../lib/format";
 import { span, stamp } from "../../lib/time";
 import { Prose } from "../../parts/Prose";
 import { Empty, Failure, Loading } from "../../parts/States";
+import { Ledger } from "./Ledger";
 import css from "./SourcesPage.module.css";
 
 const REFRESH_MS = 2_000;
@@ -34,6 +35,7 @@ export function SourcesPage() {
       <div className={css.inner}>
         <Totals sources={sources.data} />
         <SourceTable sources={sources.data} />
+        <Ledger />
         <h2 className={css.heading}>Rejects by cause</h2>
         {rejects.isPending ? (
           <Loading what="rejects" />
@@ -187,8 +189,11 @@ function RejectTable({ rejects }: { rejects: RejectGroup[] }) {
         </thead>
         <tbody>
           {rejects.map((group) => (
-            <tr key={`${group.stream} ${group.cause}`}>
-              <th scope="row">{group.stream}</th>
+            <tr key={group.group}>
+              <th scope="row">
+                {group.stream}
+                <span className={css.stream}>{group.group}</span>
+              </th>
               <td className={css.cause}>
                 <Prose text={group.cause} />
               </td>

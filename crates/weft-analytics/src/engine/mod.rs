@@ -346,6 +346,10 @@ impl Batch<'_> {
 }
 
 impl Detector for Engine {
+    fn name(&self) -> &'static str {
+        "sigma"
+    }
+
     fn reads(&self) -> &[ClassUid] {
         &self.reads
     }

@@ -45,15 +45,21 @@ pub struct SourceState {
     pub recent: Vec<f64>,
 }
 
-/// Rejects that share a stream and a cause.
+/// Rejects that share a stream, a cause and the shape of their message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RejectGroup {
+    /// Name of the group, for `weft rejects show`.
+    #[serde(default)]
+    pub group: String,
     /// Stream they came on.
     pub stream: String,
     /// Why, for a person.
     pub cause: String,
     /// How many.
     pub count: u64,
+    /// When the first came, epoch milliseconds.
+    #[serde(default)]
+    pub first_ms: i64,
     /// When the last came, epoch milliseconds.
     pub last_ms: i64,
     /// The beginning of one of them, verbatim.

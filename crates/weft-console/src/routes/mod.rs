@@ -23,7 +23,7 @@ use crate::backend::Backend;
 use crate::headers;
 use crate::latency::Latency;
 use crate::pages;
-use crate::session::{Credential, LoginKeys, Sessions, same_origin};
+use crate::session::{Credential, LoginKeys, SessionStore, Sessions, now_ms, same_origin};
 
 /// Largest request body.
 const BODY_BYTES_MAX: usize = 128 * 1024;
@@ -42,6 +42,8 @@ pub struct ConsoleConfig {
     pub keys: LoginKeys,
     /// Whether the console is reached by HTTPS, so that the cookie is kept to it.
     pub secure_cookie: bool,
+    /// Where sessions are kept.
+    pub sessions: Arc<dyn SessionStore>,
 }
 
 /// The console, ready to be served.
@@ -90,7 +92,7 @@ impl Console {
     pub fn new(backend: Arc<dyn Backend>, config: ConsoleConfig) -> Self {
         let inner = Inner {
             backend,
-            sessions: Sessions::new(config.keys, config.secure_cookie),
+            sessions: Sessions::new(config.keys, config.secure_cookie, config.sessions),
             latency: Arc::default(),
             version: config.version,
             csp_reports: AtomicU64::new(0),
@@ -127,6 +129,8 @@ impl Console {
             .route("/api/v1/tables", get(query::tables))
             .route("/api/v1/sources", get(sources::sources))
             .route("/api/v1/rejects", get(sources::rejects))
+            .route("/api/v1/ledger", get(sources::ledger))
+            .route("/metrics", get(sources::metrics))
             .route("/api/v1/loop", get(loops::state))
             .route("/api/v1/latency", get(loops::latency))
             .route("/api/v1/runs/{id}/decision", post(loops::decide))
@@ -140,7 +144,7 @@ impl Console {
 
 /// Lets through whoever shows the token or a session, and changes only from our own page.
 async fn guard(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let credential = shared.sessions.credential(request.headers(), Instant::now());
+    let credential = shared.sessions.credential(request.headers(), now_ms()).await;
     match credential {
         None => ApiError::new(ErrorCode::Unauthenticated, "sign in, or send the token as `Authorization: Bearer`").into_response(),
         Some(Credential::Cookie) if !same_origin(request.method(), request.headers()) => {

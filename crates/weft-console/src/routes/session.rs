@@ -1,7 +1,6 @@
 //! Signing in and out, and what browsers report.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use axum::Json;
 use axum::body::Bytes;
@@ -13,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use crate::api::{ApiError, ErrorCode};
-use crate::session::same_origin;
+use crate::session::{now_ms, same_origin};
 
 /// How many reports are written to the log.
 const REPORTS_LOGGED_MAX: u64 = 100;
@@ -40,7 +39,7 @@ pub(crate) struct ReportCount {
 /// Opens a session.
 #[utoipa::path(post, path = "/api/v1/session", request_body = SignIn, responses((status = 204), (status = 401, body = crate::api::ErrorBody)))]
 pub(crate) async fn open(State(shared): State<Shared>, Json(body): Json<SignIn>) -> Response {
-    match shared.sessions.open(body.token.trim(), Instant::now()) {
+    match shared.sessions.open(body.token.trim(), now_ms()).await {
         Some(cookie) => (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response(),
         None => ApiError::new(ErrorCode::Unauthenticated, "this is not the token; `weft up` prints it at its start").into_response(),
     }
@@ -49,7 +48,7 @@ pub(crate) async fn open(State(shared): State<Shared>, Json(body): Json<SignIn>)
 /// Whether the browser is signed in.
 #[utoipa::path(get, path = "/api/v1/session", responses((status = 200, body = SessionInfo)))]
 pub(crate) async fn show(State(shared): State<Shared>, headers: HeaderMap) -> Json<SessionInfo> {
-    let authenticated = shared.sessions.credential(&headers, Instant::now()).is_some();
+    let authenticated = shared.sessions.credential(&headers, now_ms()).await.is_some();
     // A stranger is not told which version there is to attack.
     let version = if authenticated { shared.version.clone() } else { String::new() };
     Json(SessionInfo { authenticated, version })
@@ -61,7 +60,7 @@ pub(crate) async fn close(State(shared): State<Shared>, method: Method, headers:
     if !same_origin(&method, &headers) {
         return ApiError::new(ErrorCode::Forbidden, "a change must come from the console's own page").into_response();
     }
-    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, shared.sessions.close(&headers))]).into_response()
+    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, shared.sessions.close(&headers).await)]).into_response()
 }
 
 /// Takes a report of the content security policy. Open, because browsers send it without a session.

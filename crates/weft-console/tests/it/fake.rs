@@ -264,9 +264,11 @@ impl Backend for Fake {
 
     async fn rejects(&self) -> Result<Vec<RejectGroup>, ApiError> {
         let group = |stream: &str, cause: &str, count, example: &str| RejectGroup {
+            group: format!("{:08x}", mix(count)).chars().take(8).collect(),
             stream: stream.to_owned(),
             cause: cause.to_owned(),
             count,
+            first_ms: self.now_ms - 3_600_000,
             last_ms: self.now_ms - 65_000,
             example: example.to_owned(),
         };
@@ -280,6 +282,27 @@ impl Backend for Fake {
             ),
             group("host/event", "JSON nests deeper than 64 levels", 2, "{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":"),
         ])
+    }
+
+    async fn ledger(&self, _deep: bool) -> Result<LedgerAnswer, ApiError> {
+        let account = |source: &str, stream: &str, stored: u64, refused: u64, dropped: u64, duplicates: u64| LedgerAccount {
+            source: source.to_owned(),
+            stream: stream.to_owned(),
+            received: stored + refused + dropped + duplicates,
+            stored,
+            refused,
+            dropped,
+            duplicates,
+            waiting: 0,
+            mended: 0,
+            missing: 0,
+        };
+        let accounts = vec![account("http/directory", "directory/audit", 41_208, 3, 0, 12), account("syslog/tcp", "auto", 918_334, 37, 20_000, 0)];
+        Ok(LedgerAnswer { balances: true, faults: Vec::new(), total: account("", "", 959_542, 40, 20_000, 12), accounts, tables: Vec::new() })
+    }
+
+    fn metrics(&self) -> String {
+        "weft_records_missing 0\n".to_owned()
     }
 
     async fn loop_state(&self) -> Result<LoopState, ApiError> {

@@ -30,7 +30,10 @@ pub(crate) fn console(prepare: impl FnOnce(&mut Fake)) -> (Router, Arc<Fake>, Co
     prepare(&mut fake);
     let fake = Arc::new(fake);
     let keys = LoginKeys { token: TOKEN.to_owned(), link: "link".to_owned() };
-    let console = Console::new(Arc::clone(&fake) as _, ConsoleConfig { version: "0.1.0".to_owned(), keys, secure_cookie: false });
+    let console = Console::new(
+        Arc::clone(&fake) as _,
+        ConsoleConfig { version: "0.1.0".to_owned(), keys, secure_cookie: false, sessions: Arc::<weft_console::MemorySessions>::default() },
+    );
     (console.router(), fake, console)
 }
 

@@ -11,6 +11,7 @@ use super::draft::{Draft, EachDraft, Value, Within};
 use super::expr::{self, Expr, Segment};
 use super::file::{ConnectorFile, EachFile, EventFile, MappingFile, OneOrMany, Sets, StreamFile, read};
 use super::link::{Names, Patterns};
+use super::origin::Sources;
 use super::{Fault, Faults};
 use crate::map::classes;
 use crate::map::program::{Classes, Delimiter, Program};
@@ -52,23 +53,28 @@ pub(super) struct Unit<'s> {
     mapping: MappingFile,
     events: Vec<EventDraft<'s>>,
     fallback: Option<EventDraft<'s>>,
+    /// Where rules stand, when somebody wants to know.
+    sources: Option<Sources>,
 }
 
 /// One kind of event before there is a layout.
 pub(super) struct EventDraft<'s> {
     class: &'s Class,
     when: Option<Value>,
+    /// Where the parts of `when` stand.
+    when_at: Vec<usize>,
     capture: Option<(Value, Spanned<String>)>,
     at: usize,
     draft: Draft<'s>,
 }
 
-/// Compiles all connectors together: they share the columns of a class.
-pub fn compile(sources: &[ConnectorSource]) -> Compiled {
+/// Compiles all connectors together: they share the columns of a class. `traced` notes where each
+/// rule stands.
+pub fn compile(sources: &[ConnectorSource], traced: bool) -> Compiled {
     let schema = schema();
     let mut compiled = Compiled::default();
     let mut streams: Vec<(usize, StreamFile, Vec<Unit<'_>>)> = Vec::new();
-    for (connector, units, faults) in side_by_side(sources, |source, library: &mut Library| read_source(&mut At { sources, source, library }, schema)) {
+    for (connector, units, faults) in side_by_side(sources, |source, library: &mut Library| read_source(&mut At { sources, source, library, traced }, schema)) {
         compiled.faults.extend(faults);
         let Some(connector) = connector else { continue };
         let place = compiled.connectors.len();
@@ -124,6 +130,7 @@ struct At<'c> {
     sources: &'c [ConnectorSource],
     source: &'c ConnectorSource,
     library: &'c mut Library,
+    traced: bool,
 }
 
 /// A connector with the units of each of its streams, and what is wrong.
@@ -199,7 +206,7 @@ fn empty_program(connector: &ConnectorFile, stream: &StreamFile) -> Program {
 }
 
 fn stream_units<'s>(at: &mut At<'_>, stream: &StreamFile, schema: &'s Schema, faults: &mut Vec<Fault>) -> Vec<Unit<'s>> {
-    let At { sources, source, library } = at;
+    let At { sources, source, library, traced } = at;
     let names = if stream.mappings.is_empty() { vec![stream.name.get_ref().clone()] } else { stream.mappings.clone() };
     let mut units = Vec::new();
     for name in names {
@@ -217,8 +224,17 @@ fn stream_units<'s>(at: &mut At<'_>, stream: &StreamFile, schema: &'s Schema, fa
         let mut found = Faults::new(&file, text);
         if let Some(mut mapping) = read::<MappingFile>(text, &mut found) {
             let own: Vec<String> = mapping.set.keys().cloned().collect();
-            include(sources, library::owner(sources, source, &name), &mut mapping, library, &mut found);
-            units.push(unit(&file, text, mapping, &own, schema, &mut found));
+            let mut origins = traced.then(Sources::default);
+            if let Some(origins) = &mut origins {
+                origins.add(&file, text);
+            }
+            let owner = library::owner(sources, source, &name);
+            include(sources, owner, &mut mapping, library, &mut found);
+            if let Some(origins) = &mut origins {
+                library::traced(sources, owner, &mut mapping, &file, text, origins);
+            }
+            let unit = unit(&file, text, mapping, &own, schema, &mut found);
+            units.push(Unit { sources: origins, ..unit });
         }
         faults.extend(found.into_list());
     }
@@ -248,9 +264,11 @@ fn unit<'s>(file: &str, text: &str, mapping: MappingFile, own_sets: &[String], s
         shared(&mut draft, &mapping, schema, &mut seen, faults);
         own(&mut draft, event, &mapping, schema, faults);
         draft.derive();
+        let (when, when_at) = both(mapping.when.as_ref(), event.when.as_ref(), faults);
         events.push(EventDraft {
             class,
-            when: both(mapping.when.as_ref(), event.when.as_ref(), faults),
+            when,
+            when_at,
             capture: event.capture.as_ref().and_then(|capture| Some((parse(&capture.on, faults)?, capture.regex.clone()))),
             at: event.class.span().start,
             draft,
@@ -260,13 +278,13 @@ fn unit<'s>(file: &str, text: &str, mapping: MappingFile, own_sets: &[String], s
         let mut draft = Draft::new(Within::Class(class));
         shared(&mut draft, &mapping, schema, &mut seen, faults);
         draft.derive();
-        EventDraft { class, when: None, capture: None, at: 0, draft }
+        EventDraft { class, when: None, when_at: Vec::new(), capture: None, at: 0, draft }
     });
     // What is included serves other files too, so it need not fit this one.
     for (path, (_, message, at)) in seen.iter().filter(|(path, (fits, ..))| !fits && own_sets.iter().any(|own| own == *path)) {
         faults.add(*at, format!("no class of this file has `{path}`: {message}"));
     }
-    Unit { file: file.to_owned(), text: text.to_owned(), events, fallback, mapping }
+    Unit { file: file.to_owned(), text: text.to_owned(), events, fallback, mapping, sources: None }
 }
 
 fn unknown_class(schema: &Schema, name: &str) -> String {
@@ -333,16 +351,20 @@ fn each_into<'s>(draft: &mut Draft<'s>, each: &EachFile, schema: &'s Schema, fau
     })
 }
 
-fn both(file: Option<&Spanned<String>>, event: Option<&Spanned<String>>, faults: &mut Faults<'_>) -> Option<Value> {
-    let file = file.and_then(|text| parse(text, faults));
-    let event = event.and_then(|text| parse(text, faults));
-    match (file, event) {
-        (Some(file), Some(event)) => {
-            let parts = [event.expr, file.expr].into_iter().flat_map(|expr| if let Expr::All(parts) = expr { parts } else { vec![expr] });
-            Some(Value { expr: Expr::All(parts.collect()), at: event.at })
+/// The parts of both conditions as one, with the place of each.
+fn both(file: Option<&Spanned<String>>, event: Option<&Spanned<String>>, faults: &mut Faults<'_>) -> (Option<Value>, Vec<usize>) {
+    let (mut parts, mut places) = (Vec::new(), Vec::new());
+    for value in [event, file].into_iter().flatten().filter_map(|text| parse(text, faults)) {
+        let before = parts.len();
+        match value.expr {
+            Expr::All(all) => parts.extend(all),
+            other => parts.push(other),
         }
-        (file, event) => event.or(file),
+        places.resize(places.len() + parts.len() - before, value.at);
     }
+    let at = places.first().copied();
+    let expr = if parts.len() > 1 { Some(Expr::All(parts)) } else { parts.pop() };
+    (expr.zip(at).map(|(expr, at)| Value { expr, at }), places)
 }
 
 fn parse(text: &Spanned<String>, faults: &mut Faults<'_>) -> Option<Value> {

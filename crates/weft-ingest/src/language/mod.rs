@@ -8,6 +8,7 @@ pub mod expr;
 pub mod file;
 mod lexer;
 pub(crate) mod link;
+pub mod origin;
 mod rules;
 mod trie;
 pub mod webhook;

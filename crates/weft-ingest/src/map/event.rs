@@ -50,7 +50,7 @@ pub fn map<'a>(program: &'a Program, classes: &'a Classes, scope: &Scope<'a>, ma
 }
 
 /// The captures of a plan's `match`; none where it does not match.
-fn captures<'a>(plan: &'a Plan, scope: &Scope<'a>) -> Option<&'a [Option<&'a str>]> {
+pub(super) fn captures<'a>(plan: &'a Plan, scope: &Scope<'a>) -> Option<&'a [Option<&'a str>]> {
     let Some(capture) = &plan.capture else { return Some(&[]) };
     let text = capture.on.eval(scope).text(scope.arena)?;
     let found = capture.pattern.regex()?.captures(text)?;

@@ -13,6 +13,7 @@ use super::pattern::Pattern;
 use crate::language::Trie;
 use crate::language::expr::Segment;
 use crate::language::file::{Form, Format};
+use crate::language::origin::Origin;
 
 /// All classes that mappings write, with their columns.
 #[derive(Debug, Default)]
@@ -129,6 +130,21 @@ pub struct Plan {
     pub profiles: Vec<(u128, String)>,
     /// The plan for records that do not satisfy this one: a base event.
     pub fallback: Option<usize>,
+    /// Where it stands, in a traced compilation.
+    pub trace: Option<Box<PlanTrace>>,
+}
+
+/// Where a plan stands.
+#[derive(Debug, Default)]
+pub struct PlanTrace {
+    /// OCSF class.
+    pub class: String,
+    /// Its event in the mapping file.
+    pub place: String,
+    /// The parts of its condition, in order.
+    pub conditions: Vec<Origin>,
+    /// Its condition with captures.
+    pub capture: Option<Origin>,
 }
 
 /// Texts and numbers that are the same for every event of a class.
@@ -168,6 +184,10 @@ pub struct ObjectPlan {
     pub completions: Vec<Completion>,
     /// What must be there together, innermost objects first.
     pub rules: Vec<Rule>,
+    /// Where each of `assigns` stands, in a traced compilation; else empty.
+    pub origins: Vec<Origin>,
+    /// Paths of `lists`, likewise.
+    pub list_paths: Vec<String>,
 }
 
 /// One leaf.

@@ -9,6 +9,7 @@ use weft_model::{EventBatch, Mapped, Mapping, RawBatch, RawRecord, Reject, Rejec
 
 use super::code::Scope;
 use super::columns::{Cells, Columns};
+use super::drops::{Candidate, Drops};
 use super::event::Row;
 use super::program::Program;
 use super::staged::Marks;
@@ -38,13 +39,20 @@ const CHUNK_BYTES: usize = 256 << 10;
 #[derive(Debug, Clone)]
 pub struct Mapper {
     registry: Arc<Registry>,
+    drops: Option<Arc<Drops>>,
     pool: Arc<Mutex<Vec<Memory>>>,
 }
 
 impl Mapper {
     /// A mapper over these streams.
     pub fn new(registry: Arc<Registry>) -> Self {
-        Self { registry, pool: Arc::default() }
+        Self { registry, drops: None, pool: Arc::default() }
+    }
+
+    /// The same, with what shall not be kept.
+    #[must_use]
+    pub fn with_drops(self, drops: Arc<Drops>) -> Self {
+        Self { drops: Some(drops).filter(|drops| !drops.is_empty()), ..self }
     }
 
     fn pool(&self) -> MutexGuard<'_, Vec<Memory>> {
@@ -57,12 +65,12 @@ impl Mapping for Mapper {
         let pooled = self.pool().pop();
         let mut memory = pooled.unwrap_or_else(|| Memory::new(self.registry.classes.list.len()));
         let program = if raw.stream.is_auto() { None } else { Some(self.registry.program(&raw.stream)) };
-        let run = Run { registry: &self.registry, program, raw };
-        let (mut rejects, mut rest) = (Vec::new(), raw.records.as_slice());
+        let run = Run { registry: &self.registry, drops: self.drops.as_deref(), program, raw };
+        let (mut left, mut rest) = (Mapped::default(), raw.records.as_slice());
         while !rest.is_empty() {
-            rest = run.chunk(rest, &mut memory, &mut rejects);
+            rest = run.chunk(rest, &mut memory, &mut left);
         }
-        let mapped = run.finish(&mut memory, rejects);
+        let mapped = run.finish(&mut memory, left);
         let mut pool = self.pool();
         if pool.len() < POOLED_MAX {
             pool.push(memory);
@@ -111,16 +119,18 @@ impl Scratch {
 }
 
 /// One batch on its way.
-struct Run<'r> {
-    registry: &'r Registry,
+pub(super) struct Run<'r> {
+    pub(super) registry: &'r Registry,
+    pub(super) drops: Option<&'r Drops>,
     /// None for `auto`; some none where there is no such stream.
-    program: Option<Option<&'r Program>>,
-    raw: &'r RawBatch,
+    pub(super) program: Option<Option<&'r Program>>,
+    pub(super) raw: &'r RawBatch,
 }
 
 impl<'r> Run<'r> {
     /// Maps the first records, as many as are written to the columns together; the rest comes back.
-    fn chunk(&self, records: &'r [RawRecord], memory: &mut Memory, rejects: &mut Vec<Reject>) -> &'r [RawRecord] {
+    /// What becomes no event is noted in `left`.
+    fn chunk(&self, records: &'r [RawRecord], memory: &mut Memory, left: &mut Mapped) -> &'r [RawRecord] {
         let Memory { columns, scratch, arena, marks } = memory;
         if arena.allocated_bytes() > KEPT_BYTES {
             *arena = Bump::new();
@@ -132,8 +142,9 @@ impl<'r> Run<'r> {
         let (mut taken, mut bytes) = (0, 0);
         for record in records.iter().take(CHUNK_RECORDS) {
             match self.record(record, scratch, marks, arena) {
-                Ok(row) => rows.push(row),
-                Err(fault) => rejects.push(self.reject(record, fault)),
+                Ok(Some(row)) => rows.push(row),
+                Ok(None) => left.dropped += 1,
+                Err(fault) => left.rejects.push(self.reject(record, fault)),
             }
             taken += 1;
             bytes += record.bytes.len();
@@ -152,27 +163,32 @@ impl<'r> Run<'r> {
         records.get(taken..).unwrap_or_default()
     }
 
-    fn record<'a>(&'a self, record: &'a RawRecord, scratch: &mut Scratch, marks: &mut Marks, arena: &'a Bump) -> Result<Row<'a>, Malformed> {
+    /// The row of a record; none when a policy drops it.
+    fn record<'a>(&'a self, record: &'a RawRecord, scratch: &mut Scratch, marks: &mut Marks, arena: &'a Bump) -> Result<Option<Row<'a>>, Malformed> {
         if record.bytes.len() > RECORD_BYTES_MAX {
             return Err(Malformed::new(RejectCause::TooLarge, format!("the record has {} bytes; the limit is {RECORD_BYTES_MAX}", record.bytes.len())));
         }
         let whole = decode::text(&record.bytes)?;
         let given = Given { text: decode::unmarked(whole), batch: self.raw, record };
         let Read { program, format, nodes } = self.read(given, scratch, arena)?;
-        if format == Format::Ocsf {
-            return passthrough::map(self.registry, nodes, self.raw, record, arena);
-        }
         let nodes = decode::expand(&program.expand, nodes, arena, self.raw.received.0);
+        let candidate = Candidate { nodes, batch: self.raw, record, whole, arena };
+        if self.drops.is_some_and(|drops| drops.drops(&program.stream, candidate)) {
+            return Ok(None);
+        }
+        if format == Format::Ocsf {
+            return passthrough::map(self.registry, nodes, self.raw, record, arena).map(Some);
+        }
         program.trie.locate(nodes, &mut scratch.slots);
         let slots = arena.alloc_slice_copy(&scratch.slots);
         let item = Val::Node(nodes, 0);
         let scope = Scope { nodes, slots, item, index: 0, absent: &[], captures: &[], batch: self.raw, record, whole, arena };
-        event::map(program, &self.registry.classes, &scope, marks)
-            .ok_or_else(|| Malformed::new(RejectCause::Invalid, format!("no event of `{}` can be made of it", program.stream)))
+        let row = event::map(program, &self.registry.classes, &scope, marks);
+        row.map(Some).ok_or_else(|| Malformed::new(RejectCause::Invalid, format!("no event of `{}` can be made of it", program.stream)))
     }
 
     /// The tree of a record, and the stream that it is of.
-    fn read<'a>(&'a self, given: Given<'a>, scratch: &mut Scratch, arena: &'a Bump) -> Result<Read<'a>, Malformed> {
+    pub(super) fn read<'a>(&'a self, given: Given<'a>, scratch: &mut Scratch, arena: &'a Bump) -> Result<Read<'a>, Malformed> {
         match self.program {
             Some(Some(program)) => {
                 let format = decode::fitting(&program.formats, given.text, &self.raw.context);
@@ -198,8 +214,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    fn finish(&self, memory: &mut Memory, rejects: Vec<Reject>) -> Mapped {
-        let mut mapped = Mapped { batches: Vec::new(), rejects };
+    fn finish(&self, memory: &mut Memory, mut mapped: Mapped) -> Mapped {
         for (columns, class) in memory.columns.iter_mut().zip(&self.registry.classes.list) {
             let Some(columns) = columns.as_mut().filter(|columns| !columns.is_empty()) else { continue };
             match columns.finish(&class.layout, &class.schema) {
@@ -208,7 +223,7 @@ impl<'r> Run<'r> {
                 Err(error) => {
                     let refused = |record| self.reject(record, Malformed::new(RejectCause::Invalid, error.to_string()));
                     *memory = Memory::new(self.registry.classes.list.len());
-                    return Mapped { batches: Vec::new(), rejects: self.raw.records.iter().map(refused).collect() };
+                    return Mapped { rejects: self.raw.records.iter().map(refused).collect(), ..Mapped::default() };
                 }
             }
         }

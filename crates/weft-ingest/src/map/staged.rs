@@ -10,7 +10,7 @@ use super::program::{Assign, EachPlan, ListPlan, ObjectPlan};
 use super::value::Val;
 
 /// Items of one source array that become elements; what is over stays in `unmapped`.
-const ELEMENTS_MAX: usize = 4096;
+pub(super) const ELEMENTS_MAX: usize = 4096;
 /// Cells that every event gets beside those of its plan, about.
 const ADDED_PIECES: usize = 24;
 
@@ -244,7 +244,7 @@ fn mark(code: &Code, scope: &Scope<'_>, marks: &mut Marks) {
 }
 
 /// An element that says nothing but constants is none.
-fn row<'a>(plan: &'a ObjectPlan, scope: &Scope<'a>, marks: &mut Marks, observed: &mut Vec<'a, Observed<'a>>) -> Option<Cells<'a>> {
+pub(super) fn row<'a>(plan: &'a ObjectPlan, scope: &Scope<'a>, marks: &mut Marks, observed: &mut Vec<'a, Observed<'a>>) -> Option<Cells<'a>> {
     let mut staged = Staged::new(plan, scope.arena);
     let sound = staged.fill(plan, scope, marks);
     if !sound || !staged.notes.iter().any(|note| note.informs) {

@@ -17,7 +17,7 @@ use crate::LakeError;
 use crate::lake::{Lake, Reader};
 use crate::maintain::{files, rows};
 use crate::table::schema::{self, TIME};
-use crate::table::{DataFile, REJECTS};
+use crate::table::{DataFile, holds_events};
 use crate::tail::View;
 use crate::{integrity::Checked, table::store::Root};
 
@@ -97,7 +97,7 @@ async fn export(source: Source<'_>, options: &ExportOptions, out: &Path) -> Resu
     let checked = Checked::new(Arc::clone(&source.root.store), crate::integrity::Damages::default());
     let mut all = Vec::new();
     for (table, content) in &source.view {
-        let asked = if options.classes.is_empty() { table != REJECTS } else { options.classes.contains(table) };
+        let asked = if options.classes.is_empty() { holds_events(table) } else { options.classes.contains(table) };
         if !asked {
             continue;
         }

@@ -8,14 +8,15 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use weft_model::{RawBatch, RecordId};
 
 use super::disk::DiskFile;
-use super::frame::{self, Seq};
+use super::frame::{self, Kind, Seq};
 use super::segment::{self, HEADER, Sealed};
 use super::{Dedup, Durability, LogError, LogOptions, Logged, Shared};
+use crate::ledger::Outcome;
 
 /// One batch on its way to the disk.
 pub(super) struct Request {
     pub(super) batch: RawBatch,
-    pub(super) dedupe: bool,
+    pub(super) kind: Kind,
     pub(super) answer: oneshot::Sender<Result<Appended, LogError>>,
     /// Gives the queue its bytes back when the request is done.
     pub(super) _bytes: OwnedSemaphorePermit,
@@ -91,7 +92,7 @@ impl Appender {
     fn encode(&mut self, mut request: Request, fresh: &mut Vec<RecordId>) -> Option<Waiting> {
         let before = request.batch.records.len();
         let known = fresh.len();
-        if request.dedupe {
+        if request.kind == Kind::Dedupe {
             request.batch.records.retain(|record| {
                 let new = self.window.insert(record.id);
                 if new {
@@ -101,11 +102,12 @@ impl Appender {
             });
         }
         let duplicates = before - request.batch.records.len();
-        // An empty frame is worth writing only for the position that it carries.
-        if request.batch.records.is_empty() && request.batch.next.0.is_empty() {
+        // An empty frame is worth writing only for what it carries: a position, or how many
+        // records were known already, which the ledger must not forget.
+        if request.batch.records.is_empty() && request.batch.next.0.is_empty() && duplicates == 0 {
             return Some(Waiting { request, seq: None, duplicates });
         }
-        if frame::encode(&mut self.buffer, self.shared.key, self.next, request.dedupe, &request.batch).is_none() {
+        if frame::encode(&mut self.buffer, self.shared.key, self.next, (request.kind, duplicates as u64), &request.batch).is_none() {
             self.window.forget_last(fresh.len() - known);
             fresh.truncate(known);
             let _gone = request.answer.send(Err(LogError::TooLarge { limit: frame::FRAME_BYTES_MAX }));
@@ -178,8 +180,12 @@ impl Appender {
     }
 
     fn answer(&self, waiting: Waiting) {
-        let Request { batch, answer, .. } = waiting.request;
-        let logged = waiting.seq.map(|seq| self.shared.admit(seq, batch));
+        let Request { batch, kind, answer, .. } = waiting.request;
+        let nothing_new = batch.records.is_empty() && batch.next.0.is_empty();
+        let mut logged = waiting.seq.map(|seq| self.shared.admit(seq, batch, kind, waiting.duplicates as u64));
+        if nothing_new && let Some(logged) = logged.take() {
+            logged.published(Outcome::default());
+        }
         // A caller that has gone drops what it was sent, and so hands the frame back.
         let _gone = answer.send(Ok(Appended { logged, duplicates: waiting.duplicates }));
     }

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! frame   = magic u32 | length u32 | checksum u32 | payload
-//! payload = seq u64 | flags u8 | received i64 | source | stream | context | position
+//! payload = seq u64 | flags u8 | received i64 | duplicates u32 | source | stream | context | position
 //!           | count u32 | (id u128 | length u32)* | bytes of all records
 //! text    = length u32 | UTF-8
 //! ```
-//! Little endian. The checksum covers length and payload and starts from the key of the log:
+//! Little endian. Frames of the first form, with another magic, have no `duplicates`; they are
+//! read and not written any more. The checksum covers length and payload and starts from the key of the log:
 //! a record that contains a frame of another log, or one that somebody made up, is not taken for
 //! a frame when the reader looks for the next good one after a damaged one.
 
@@ -16,20 +17,36 @@ use weft_model::{Context, Position, RawBatch, RawRecord, RecordId, SourceId, Str
 /// Number of a frame; grows by one, has holes only where frames were damaged.
 pub type Seq = u64;
 
-const MAGIC: [u8; 4] = *b"wFr1";
+const MAGIC: [u8; 4] = *b"wFr2";
+const MAGIC_FIRST: [u8; 4] = *b"wFr1";
 const HEAD: usize = 12;
 /// Flag: the ids of this frame take part in deduplication.
 const DEDUPE: u8 = 1;
+/// Flag: its records are rejects that are mapped again.
+const REPLAY: u8 = 2;
 /// Longest payload; keeps a damaged length from being believed.
 pub const FRAME_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// How a frame takes part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Its records are taken as they come: the source does not send them again.
+    Plain,
+    /// Records whose id is known are left out.
+    Dedupe,
+    /// Its records are rejects, by their ids, that a mended mapping may take now.
+    Replay,
+}
 
 /// A frame that was read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
     /// Its number.
     pub seq: Seq,
-    /// Whether its ids take part in deduplication.
-    pub dedupe: bool,
+    /// How it takes part.
+    pub kind: Kind,
+    /// Records that came with it and were known already.
+    pub duplicates: u64,
     /// What it holds.
     pub batch: RawBatch,
 }
@@ -42,6 +59,14 @@ pub(super) struct Outline {
     pub(super) ids: Vec<RecordId>,
     /// How far its source is read behind it, when it says so.
     pub(super) next: Option<(SourceId, Position)>,
+    /// Where its records come from.
+    pub(super) origin: (SourceId, StreamId),
+    /// How many there are.
+    pub(super) records: u64,
+    /// How it takes part.
+    pub(super) kind: Kind,
+    /// Records that came with it and were known already.
+    pub(super) duplicates: u64,
 }
 
 /// What may be read of a frame.
@@ -63,7 +88,7 @@ pub(super) enum Next<T> {
 }
 
 /// Appends `batch` as a frame; none (and nothing appended) when it is longer than a frame may be.
-pub(super) fn encode(out: &mut Vec<u8>, key: u32, seq: Seq, dedupe: bool, batch: &RawBatch) -> Option<()> {
+pub(super) fn encode(out: &mut Vec<u8>, key: u32, seq: Seq, (kind, duplicates): (Kind, u64), batch: &RawBatch) -> Option<()> {
     let start = out.len();
     let context = serde_json::to_vec(&batch.context).unwrap_or_default();
     let length = payload_length(batch, context.len());
@@ -75,8 +100,13 @@ pub(super) fn encode(out: &mut Vec<u8>, key: u32, seq: Seq, dedupe: bool, batch:
     out.extend_from_slice(&u32::try_from(length).ok()?.to_le_bytes());
     out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&seq.to_le_bytes());
-    out.push(if dedupe { DEDUPE } else { 0 });
+    out.push(match kind {
+        Kind::Plain => 0,
+        Kind::Dedupe => DEDUPE,
+        Kind::Replay => REPLAY,
+    });
     out.extend_from_slice(&batch.received.0.to_le_bytes());
+    out.extend_from_slice(&u32::try_from(duplicates).unwrap_or(u32::MAX).to_le_bytes());
     for text in [batch.source.0.as_bytes(), batch.stream.0.as_bytes(), &context, batch.next.0.as_bytes()] {
         put_length(out, text.len());
         out.extend_from_slice(text);
@@ -98,7 +128,7 @@ pub(super) fn encode(out: &mut Vec<u8>, key: u32, seq: Seq, dedupe: bool, batch:
 /// Length of the payload, so that buffers are sized and limits checked before anything is copied.
 pub(super) fn payload_length(batch: &RawBatch, context: usize) -> usize {
     let records: usize = batch.records.iter().map(|record| 20 + record.bytes.len()).sum();
-    8 + 1 + 8 + 16 + batch.source.0.len() + batch.stream.0.len() + context + batch.next.0.len() + 4 + records
+    8 + 1 + 8 + 4 + 16 + batch.source.0.len() + batch.stream.0.len() + context + batch.next.0.len() + 4 + records
 }
 
 /// Reads what stands at `offset`; the records share the memory of `segment`.
@@ -118,7 +148,7 @@ pub(super) fn resync(segment: &Bytes, from: usize, key: u32) -> Option<usize> {
     let mut offset = from;
     loop {
         let rest = segment.get(offset..)?;
-        offset += rest.windows(MAGIC.len()).position(|window| window == MAGIC)?;
+        offset += rest.windows(MAGIC.len()).position(is_magic)?;
         if payload(segment.get(offset..)?, key).is_some() {
             return Some(offset);
         }
@@ -132,8 +162,12 @@ fn payload(rest: &[u8], key: u32) -> Option<usize> {
     let [m0, m1, m2, m3, l0, l1, l2, l3, c0, c1, c2, c3] = *head;
     let length = u32::from_le_bytes([l0, l1, l2, l3]);
     let payload = rest.get(..usize::try_from(length).ok()?)?;
-    let good = [m0, m1, m2, m3] == MAGIC && checksum(key, length, payload) == u32::from_le_bytes([c0, c1, c2, c3]);
+    let good = is_magic(&[m0, m1, m2, m3]) && checksum(key, length, payload) == u32::from_le_bytes([c0, c1, c2, c3]);
     good.then_some(payload.len())
+}
+
+fn is_magic(bytes: &[u8]) -> bool {
+    bytes == MAGIC || bytes == MAGIC_FIRST
 }
 
 fn checksum(key: u32, length: u32, payload: &[u8]) -> u32 {
@@ -158,7 +192,7 @@ fn put_length(out: &mut Vec<u8>, length: usize) {
 
 impl Read for Frame {
     fn read(segment: &Bytes, at: usize, length: usize) -> Option<Self> {
-        let head = Head::of(segment.get(at..at.checked_add(length)?)?)?;
+        let head = Head::of(segment, at, length)?;
         let context: Context = serde_json::from_str(head.context).ok()?;
         let mut records = Vec::with_capacity(head.sizes.len());
         let mut from = at + length - head.records;
@@ -168,7 +202,8 @@ impl Read for Frame {
             from = behind;
         }
         let (source, stream, next) = (SourceId::from(head.source), StreamId::from(head.stream), Position(head.next.to_owned()));
-        Some(Self { seq: head.seq, dedupe: head.dedupe, batch: RawBatch { source, stream, context, next, received: head.received, records } })
+        let batch = RawBatch { source, stream, context, next, received: head.received, records };
+        Some(Self { seq: head.seq, kind: head.kind, duplicates: head.duplicates, batch })
     }
 
     fn seq(&self) -> Seq {
@@ -178,11 +213,12 @@ impl Read for Frame {
 
 impl Read for Outline {
     fn read(segment: &Bytes, at: usize, length: usize) -> Option<Self> {
-        let head = Head::of(segment.get(at..at.checked_add(length)?)?)?;
+        let head = Head::of(segment, at, length)?;
         let _sound: Context = serde_json::from_str(head.context).ok()?;
-        let ids = if head.dedupe { head.sizes.iter().map(|(id, _)| *id).collect() } else { Vec::new() };
+        let ids = if head.kind == Kind::Dedupe { head.sizes.iter().map(|(id, _)| *id).collect() } else { Vec::new() };
         let next = (!head.next.is_empty()).then(|| (SourceId::from(head.source), Position(head.next.to_owned())));
-        Some(Self { seq: head.seq, ids, next })
+        let origin = (SourceId::from(head.source), StreamId::from(head.stream));
+        Some(Self { seq: head.seq, ids, next, origin, records: head.sizes.len() as u64, kind: head.kind, duplicates: head.duplicates })
     }
 
     fn seq(&self) -> Seq {
@@ -193,7 +229,8 @@ impl Read for Outline {
 /// A payload as far as the bytes of its records.
 struct Head<'a> {
     seq: Seq,
-    dedupe: bool,
+    kind: Kind,
+    duplicates: u64,
     received: Timestamp,
     source: &'a str,
     stream: &'a str,
@@ -205,11 +242,20 @@ struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    fn of(payload: &'a [u8]) -> Option<Self> {
+    /// Reads the payload at `at`; the form stands in front of it.
+    fn of(segment: &'a [u8], at: usize, length: usize) -> Option<Self> {
+        let first_form = segment.get(at.checked_sub(HEAD)?..)?.starts_with(&MAGIC_FIRST);
+        let payload = segment.get(at..at.checked_add(length)?)?;
         let mut reader = Reader { rest: payload };
         let seq = u64::from_le_bytes(*reader.array()?);
         let [flags] = *reader.array()?;
         let received = Timestamp(i64::from_le_bytes(*reader.array()?));
+        let duplicates = if first_form { 0 } else { u64::from(u32::from_le_bytes(*reader.array()?)) };
+        let kind = match flags {
+            _ if flags & REPLAY != 0 => Kind::Replay,
+            _ if flags & DEDUPE != 0 => Kind::Dedupe,
+            _ => Kind::Plain,
+        };
         let [source, stream, context, next] = [reader.text()?, reader.text()?, reader.text()?, reader.text()?];
         let count = reader.length()?;
         // A record takes at least 20 bytes: a made-up count cannot make us reserve more than is there.
@@ -220,7 +266,7 @@ impl<'a> Head<'a> {
             records = records.checked_add(size)?;
             sizes.push((id, size));
         }
-        let head = Self { seq, dedupe: flags & DEDUPE != 0, received, source, stream, context, next, sizes, records };
+        let head = Self { seq, kind, duplicates, received, source, stream, context, next, sizes, records };
         (records == reader.rest.len()).then_some(head)
     }
 }

@@ -24,10 +24,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use weft_model::{Position, RawBatch, SourceId};
 
+use crate::ledger::{Book, Entry, Ledger, Outcome};
+
 pub use appender::Appended;
 pub use dedup::Dedup;
 pub use disk::{Disk, DiskFile, LocalDisk};
-pub use frame::{FRAME_BYTES_MAX, Frame, Seq};
+pub use frame::{FRAME_BYTES_MAX, Frame, Kind, Seq};
 pub use open::{Frames, Recovery, read};
 pub use segment::Damage;
 
@@ -130,6 +132,7 @@ pub enum LogError {
 #[derive(Debug)]
 pub struct Logged {
     seq: Seq,
+    kind: Kind,
     batch: Option<RawBatch>,
     shared: Arc<Shared>,
 }
@@ -153,17 +156,24 @@ impl Logged {
         self.batch.as_ref().unwrap_or(&EMPTY)
     }
 
+    /// How it takes part.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// Its events can be seen now: it counts as done for the next commit.
-    pub(crate) fn published(mut self) {
+    pub(crate) fn published(mut self, outcome: Outcome) {
         self.batch = None;
-        self.shared.state().outstanding.remove(&self.seq);
+        let mut state = self.shared.state();
+        state.outstanding.remove(&self.seq);
+        state.book.settle(self.seq, outcome);
     }
 }
 
 impl Drop for Logged {
     fn drop(&mut self) {
         if let Some(batch) = self.batch.take() {
-            self.shared.state().unpublished.push_back((self.seq, batch));
+            self.shared.state().unpublished.push_back((self.seq, self.kind, batch));
         }
     }
 }
@@ -196,11 +206,13 @@ struct State {
     /// Durable frames that are not published yet.
     outstanding: std::collections::BTreeSet<Seq>,
     /// Those of them that nobody holds.
-    unpublished: VecDeque<(Seq, RawBatch)>,
+    unpublished: VecDeque<(Seq, Kind, RawBatch)>,
     /// Positions of the sources at the last commit.
     positions: BTreeMap<SourceId, Position>,
     /// Positions that frames after it carry.
     ahead: BTreeMap<Seq, (SourceId, Position)>,
+    /// What came in, and what became of it.
+    book: Book,
 }
 
 impl Shared {
@@ -226,15 +238,16 @@ impl Shared {
     }
 
     /// Registers a durable frame before anybody hears of it: a commit must not overtake it.
-    fn admit(self: &Arc<Self>, seq: Seq, batch: RawBatch) -> Logged {
+    fn admit(self: &Arc<Self>, seq: Seq, batch: RawBatch, kind: Kind, duplicates: u64) -> Logged {
         let mut state = self.state();
+        state.book.admit(seq, Entry::durable((batch.source.clone(), batch.stream.clone()), batch.records.len() as u64, kind, duplicates));
         state.outstanding.insert(seq);
         state.last = state.last.max(seq);
         if !batch.next.0.is_empty() {
             state.ahead.insert(seq, (batch.source.clone(), batch.next.clone()));
         }
         drop(state);
-        Logged { seq, batch: Some(batch), shared: Arc::clone(self) }
+        Logged { seq, kind, batch: Some(batch), shared: Arc::clone(self) }
     }
 }
 
@@ -277,6 +290,14 @@ impl Log {
     /// # Errors
     /// [`LogError`]; then no record of this batch is in the log.
     pub async fn append(&self, batch: RawBatch, dedupe: bool) -> Result<Appended, LogError> {
+        self.append_as(batch, if dedupe { Kind::Dedupe } else { Kind::Plain }).await
+    }
+
+    /// [`Log::append`], for records of any kind.
+    ///
+    /// # Errors
+    /// As [`Log::append`].
+    pub async fn append_as(&self, batch: RawBatch, kind: Kind) -> Result<Appended, LogError> {
         let bytes = frame::payload_length(&batch, 256);
         if bytes > FRAME_BYTES_MAX {
             return Err(LogError::TooLarge { limit: FRAME_BYTES_MAX });
@@ -284,7 +305,7 @@ impl Log {
         let units = u32::try_from(bytes.min(self.bytes_max).div_ceil(BUDGET_UNIT)).unwrap_or(u32::MAX);
         let permit = Arc::clone(&self.bytes).acquire_many_owned(units).await.map_err(|_closed| LogError::Closed)?;
         let (answer, answered) = oneshot::channel();
-        let request = Request { batch, dedupe, answer, _bytes: permit };
+        let request = Request { batch, kind, answer, _bytes: permit };
         let requests = self.writer.requests.as_ref().ok_or(LogError::Closed)?;
         requests.send(request).await.map_err(|_closed| LogError::Closed)?;
         answered.await.map_err(|_closed| LogError::Closed)?
@@ -301,7 +322,7 @@ impl Log {
     /// Durable frames that nobody holds: their caller went away before publishing them.
     pub fn unpublished(&self) -> Vec<Logged> {
         let frames = std::mem::take(&mut self.shared.state().unpublished);
-        frames.into_iter().map(|(seq, batch)| Logged { seq, batch: Some(batch), shared: Arc::clone(&self.shared) }).collect()
+        frames.into_iter().map(|(seq, kind, batch)| Logged { seq, kind, batch: Some(batch), shared: Arc::clone(&self.shared) }).collect()
     }
 
     /// How far each source is durable, committed or not.
@@ -315,6 +336,21 @@ impl Log {
         let mut positions = state.positions.clone();
         positions.extend(state.ahead.range(..=to).map(|(_, (source, position))| (source.clone(), position.clone())));
         positions
+    }
+
+    /// Accounts of everything up to a frame.
+    pub(crate) fn ledger_at(&self, to: Seq) -> Ledger {
+        self.shared.state().book.at(to)
+    }
+
+    /// Accounts up to the last commit.
+    pub(crate) fn ledger_committed(&self) -> Ledger {
+        self.shared.state().book.committed.clone()
+    }
+
+    /// Counts what is in the tables already when the ledger begins.
+    pub(crate) fn begin_ledger(&self, rows: impl Iterator<Item = (String, u64)>) {
+        self.shared.state().book.committed.begin(rows);
     }
 
     /// The last frame such that it and all before it are published.
@@ -347,14 +383,15 @@ impl Log {
     }
 
     /// Writes down that the lake holds everything up to `to`.
-    pub(crate) fn checkpoint(&self, to: Seq, positions: BTreeMap<SourceId, Position>) -> Result<(), LogError> {
+    pub(crate) fn checkpoint(&self, to: Seq, positions: BTreeMap<SourceId, Position>, ledger: Ledger) -> Result<(), LogError> {
         let shared = &*self.shared;
-        open::write_checkpoint(&*shared.disk, &shared.dir, to, &positions).map_err(|error| LogError::Write { message: error.to_string() })?;
+        open::write_checkpoint(&*shared.disk, &shared.dir, to, &positions, &ledger).map_err(|error| LogError::Write { message: error.to_string() })?;
         let mut state = shared.state();
         state.committed = state.committed.max(to);
         state.ahead = state.ahead.split_off(&to.saturating_add(1));
         state.outstanding = state.outstanding.split_off(&to.saturating_add(1));
         state.positions = positions;
+        state.book.commit(to, ledger);
         Ok(())
     }
 

@@ -17,16 +17,22 @@ use super::disk::{self, Disk};
 use super::frame::{Frame, Outline, Seq};
 use super::segment::{self, Damage, Sealed};
 use super::{BUDGET_UNIT, Dedup, Log, LogError, LogOptions, Logged, Shared, State, Writer};
+use crate::ledger::{Book, Entry, Ledger};
 
 const LOCK: &str = "lock";
 const ID: &str = "id";
 const CHECKPOINT: &str = "checkpoint.json";
+const FORM: &str = "form";
+/// Form of what is written here; it grows when an earlier version could not read it.
+const FORM_NOW: u32 = 2;
 
 /// Up to where the lake holds everything.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Checkpoint {
     committed: Seq,
     positions: BTreeMap<SourceId, Position>,
+    #[serde(default)]
+    ledger: Ledger,
 }
 
 /// What was found when the log was opened.
@@ -49,7 +55,7 @@ impl Recovery {
         let committed = self.log.committed();
         self.source.frames().filter(move |frame| frame.as_ref().map_or(true, |frame| frame.seq > committed)).map(move |frame| {
             let frame = frame?;
-            Ok(Logged { seq: frame.seq, batch: Some(frame.batch), shared: Arc::clone(&shared) })
+            Ok(Logged { seq: frame.seq, kind: frame.kind, batch: Some(frame.batch), shared: Arc::clone(&shared) })
         })
     }
 
@@ -108,6 +114,7 @@ impl Log {
         disk.create_dir(dir).map_err(|error| read_error(dir, &error))?;
         let lock = lock(dir)?;
         let id = log_id(&*disk, dir)?;
+        check_form(&*disk, dir)?;
         let checkpoint = read_checkpoint(&*disk, dir)?;
         let mut found = scan_all(&*disk, dir, key(&id), checkpoint.committed)?;
         let mut window = Dedup::new(options.dedup_ids);
@@ -121,6 +128,7 @@ impl Log {
             outstanding: found.outstanding.iter().copied().collect(),
             positions: checkpoint.positions,
             ahead: std::mem::take(&mut found.ahead),
+            book: Book::new(checkpoint.ledger, std::mem::take(&mut found.entries)),
             ..State::default()
         };
         let next = state.last.saturating_add(1);
@@ -158,6 +166,7 @@ struct Found {
     sealed: Vec<Sealed>,
     outstanding: Vec<Seq>,
     ahead: BTreeMap<Seq, (SourceId, Position)>,
+    entries: BTreeMap<Seq, Entry>,
     last: Seq,
     damaged: Vec<Damage>,
     torn: Option<Damage>,
@@ -224,6 +233,7 @@ fn take_frames(found: &mut Found, name: &str, frames: Vec<Outline>, committed: S
         sealed.ids.extend(frame.ids);
         if frame.seq > committed {
             found.outstanding.push(frame.seq);
+            found.entries.insert(frame.seq, Entry::durable(frame.origin, frame.records, frame.kind, frame.duplicates));
             found.ahead.extend(frame.next.map(|next| (frame.seq, next)));
         }
     }
@@ -297,8 +307,8 @@ pub(super) fn retire(shared: &Shared, to: Seq) -> io::Result<()> {
     Ok(())
 }
 
-pub(super) fn write_checkpoint(disk: &dyn Disk, dir: &Path, committed: Seq, positions: &BTreeMap<SourceId, Position>) -> io::Result<()> {
-    let json = serde_json::to_vec(&Checkpoint { committed, positions: positions.clone() })?;
+pub(super) fn write_checkpoint(disk: &dyn Disk, dir: &Path, committed: Seq, positions: &BTreeMap<SourceId, Position>, ledger: &Ledger) -> io::Result<()> {
+    let json = serde_json::to_vec(&Checkpoint { committed, positions: positions.clone(), ledger: ledger.clone() })?;
     disk::replace(disk, dir, CHECKPOINT, &json)
 }
 
@@ -326,6 +336,24 @@ fn log_id(disk: &dyn Disk, dir: &Path) -> Result<String, LogError> {
     let id = uuid::Uuid::new_v4().simple().to_string();
     disk::replace(disk, dir, ID, id.as_bytes()).map_err(|error| read_error(&path, &error))?;
     Ok(id)
+}
+
+/// Refuses what a later version wrote, and marks what this one writes.
+fn check_form(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
+    let path = dir.join(FORM);
+    let form: u32 = match disk.read(&path) {
+        Ok(bytes) => std::str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(u32::MAX),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 1,
+        Err(error) => return Err(read_error(&path, &error)),
+    };
+    if form > FORM_NOW {
+        let message = format!("it was written by a later version of weft, in a form that this one does not know (it knows up to {FORM_NOW}): use that version");
+        return Err(LogError::Read { path: dir.display().to_string(), message });
+    }
+    if form < FORM_NOW {
+        disk::replace(disk, dir, FORM, FORM_NOW.to_string().as_bytes()).map_err(|error| read_error(&path, &error))?;
+    }
+    Ok(())
 }
 
 /// Start value of the checksums.

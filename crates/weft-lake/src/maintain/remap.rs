@@ -11,7 +11,7 @@ use weft_model::{EventBatch, Timestamp};
 use super::replace::Replaced;
 use crate::LakeError;
 use crate::lake::Lake;
-use crate::table::{DataFile, REJECTS, schema, table_name};
+use crate::table::{DataFile, holds_events, schema, table_name};
 
 /// What becomes of some rows.
 pub struct Anew {
@@ -47,7 +47,7 @@ impl Lake {
         self.commit().await?;
         let _alone = self.0.maintenance.lock().await;
         let mut done = Remapped::default();
-        for (table, files) in self.data_files().into_iter().filter(|(table, _)| table != REJECTS) {
+        for (table, files) in self.data_files().into_iter().filter(|(table, _)| holds_events(table)) {
             for file in files.iter().filter(|file| overlaps(file, since, until)) {
                 let (sender, counted) = std::sync::mpsc::channel();
                 let (name, remap, mark) = (table.clone(), Arc::clone(&remap), file.mark.clone());

@@ -23,7 +23,7 @@ use datafusion::physical_plan::union::UnionExec;
 
 use super::{Core, prune};
 use crate::table::schema::{self, day_field};
-use crate::table::{DataFile, REJECTS};
+use crate::table::{DataFile, holds_events};
 use crate::tail::{TableView, View};
 
 /// Columns of `events`: those that say what happened, when, and to whom in every class.
@@ -85,7 +85,7 @@ impl EventTable {
 
     /// All classes under the columns that they share.
     pub(super) fn of_all(core: &Core, view: &View) -> Self {
-        let tables = || view.iter().filter(|(name, _)| *name != REJECTS);
+        let tables = || view.iter().filter(|(name, _)| holds_events(name));
         let schema = common_schema(tables().map(|(_, table)| &table.schema));
         let files = tables().flat_map(|(name, table)| located(name, table)).collect();
         let tail = tables().flat_map(|(_, table)| table.tail.iter().cloned()).collect();

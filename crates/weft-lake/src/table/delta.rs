@@ -17,6 +17,7 @@ use super::store::Root;
 use super::{DataFile, REJECTS};
 use crate::LakeError;
 use crate::integrity::twin;
+use crate::ledger::REMOVED;
 
 /// What one commit adds to one table.
 pub(crate) struct Addition<'a> {
@@ -25,6 +26,8 @@ pub(crate) struct Addition<'a> {
     pub(crate) removed: &'a [DataFile],
     /// Whether the new files hold just the rows of the removed ones.
     pub(crate) same_rows: bool,
+    /// Rows less than before that nobody may miss: the ledger reads their sum.
+    pub(crate) gone: i64,
     /// All columns that the table must have afterwards.
     pub(crate) schema: SchemaRef,
     /// Name of the log that the rows came through.
@@ -100,6 +103,10 @@ impl Table {
         let mut actions = self.schema_actions(&addition.schema)?;
         actions.extend(addition.removed.iter().map(|file| Action::Remove(remove(file, addition.same_rows))));
         actions.extend(addition.files.iter().map(|file| Action::Add(Add { data_change: !addition.same_rows, ..add(file) })));
+        if addition.gone != 0 {
+            let before = self.holds(REMOVED).await?.unwrap_or(0);
+            actions.push(Action::Txn(Transaction::new(REMOVED, before + addition.gone)));
+        }
         let properties = CommitProperties::default()
             .with_application_transaction(Transaction::new(addition.app, addition.upto))
             .with_metadata(addition.notes)

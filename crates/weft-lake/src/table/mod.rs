@@ -2,6 +2,7 @@
 //! which table format it is.
 
 pub(crate) mod cloud;
+pub(crate) mod count;
 pub(crate) mod delta;
 mod files;
 pub(crate) mod schema;
@@ -14,13 +15,20 @@ use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
-use weft_model::{ClassUid, Reject};
+use weft_model::{ClassUid, RawBatch, RawRecord, Reject};
 
 use crate::LakeError;
 use crate::integrity::Seal;
 
 /// Table of the records that did not become events.
 pub const REJECTS: &str = "rejects";
+/// Table of the rejects that a mended mapping has made events of since.
+pub const REPLAYS: &str = "replays";
+
+/// Whether a table holds events, and not what the lake keeps beside them.
+pub fn holds_events(table: &str) -> bool {
+    !matches!(table, REJECTS | REPLAYS)
+}
 
 /// Name of the table of a class: its OCSF name, e.g. `authentication`.
 pub fn table_name(class: ClassUid) -> String {
@@ -82,6 +90,19 @@ pub(crate) fn reject_rows(rejects: &[Reject], received: i64) -> Result<RecordBat
         ("message", text(&|reject| reject.message.clone())),
         ("context", text(&|reject| serde_json::to_string(&reject.context).unwrap_or_default())),
         ("raw", Arc::new(rejects.iter().map(|reject| Some(reject.raw.as_ref())).collect::<BinaryArray>())),
+    ])
+}
+
+/// Rejects that became events, as rows of their table.
+pub(crate) fn replay_rows<'r>(batch: &RawBatch, mended: impl Iterator<Item = &'r RawRecord>) -> Result<RecordBatch, ArrowError> {
+    let ids: StringArray = mended.map(|record| Some(record.id.to_string())).collect();
+    let count = arrow::array::Array::len(&ids);
+    let same = |text: String| -> ArrayRef { Arc::new(StringArray::from(vec![text; count])) };
+    RecordBatch::try_from_iter([
+        ("id", Arc::new(ids) as ArrayRef),
+        ("time", Arc::new(Int64Array::from(vec![batch.received.0; count])) as ArrayRef),
+        ("source", same(batch.source.to_string())),
+        ("stream", same(batch.stream.to_string())),
     ])
 }
 

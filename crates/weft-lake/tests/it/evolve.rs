@@ -23,7 +23,7 @@ async fn publish(lake: &weft_lake::Lake, n: u64, columns: Vec<(&str, ArrayRef)>)
     let rows = RecordBatch::try_from_iter(std::iter::once(("time", time)).chain(columns)).unwrap();
     let logged = lake.append(raw(n..n + 1), false).await.unwrap().logged.unwrap();
     let batch = EventBatch { class: AUTHENTICATION, source: "test".into(), rows };
-    lake.publish(logged, Mapped { batches: vec![batch], rejects: Vec::new() }).unwrap();
+    lake.publish(logged, Mapped { batches: vec![batch], rejects: Vec::new(), ..Mapped::default() }).unwrap();
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ fn of_tenants(batch: &weft_model::RawBatch) -> Mapped {
         .collect();
     Mapped {
         batches: vec![EventBatch { class: AUTHENTICATION, source: "test".into(), rows: RecordBatch::try_from_iter(columns).unwrap() }],
-        rejects: Vec::new(),
+        ..Mapped::default()
     }
 }
 

@@ -48,7 +48,7 @@ pub fn map_every(raw: &RawBatch, step: i64) -> Mapped {
         raw: record.bytes.clone(),
     };
     let rejects = raw.records.iter().filter(|record| parsed(record).is_none()).map(reject).collect();
-    Mapped { batches: [batch(AUTHENTICATION, even), batch(NETWORK, odd)].into_iter().flatten().collect(), rejects }
+    Mapped { batches: [batch(AUTHENTICATION, even), batch(NETWORK, odd)].into_iter().flatten().collect(), rejects, dropped: 0 }
 }
 
 pub fn map(raw: &RawBatch) -> Mapped {
@@ -60,7 +60,7 @@ pub fn map_otherwise(raw: &RawBatch) -> Mapped {
     let mapped = map(raw);
     let as_sign_in = |batch: EventBatch| EventBatch { class: AUTHENTICATION, ..batch };
     let batches: Vec<_> = mapped.batches.into_iter().map(as_sign_in).collect();
-    Mapped { batches, rejects: mapped.rejects }
+    Mapped { batches, rejects: mapped.rejects, dropped: mapped.dropped }
 }
 
 pub fn texts(values: impl Iterator<Item = String>) -> ArrayRef {

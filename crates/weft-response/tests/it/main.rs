@@ -151,6 +151,18 @@ fn failures_are_tried_again_and_then_told() {
 }
 
 #[test]
+fn an_effect_that_is_gone_is_decided_and_done_again() {
+    let verified = vec![Event::Permitted(mesh(), permit("p")), Event::Applied(receipt()), seen(true)];
+    let gone = Event::Gone(Probe { effective: false, observed: "reached".into() });
+    let (run, action) = walk(proposed(), [verified.clone(), vec![gone.clone()]].concat());
+    assert_eq!((run.phase, action), (Phase::Approved, Action::Authorize(mesh(), run.command.clone())));
+    let (run, _) = walk(run, verified.clone());
+    assert_eq!((run.phase, run.undo()), (Phase::Verified, receipt().undo), "and can be taken back as before");
+    let undone = [verified, vec![Event::UndoAsked(ada()), Event::Permitted(ada(), permit("u")), Event::Reverted("x".into()), seen(false)]].concat();
+    assert!(step(&walk(proposed(), undone).0, gone, Timestamp(0)).is_err(), "what was taken back is not done again");
+}
+
+#[test]
 fn an_event_that_does_not_fit_changes_nothing() {
     let run = proposed();
     let wrong = step(&run, Event::Applied(receipt()), Timestamp(0)).unwrap_err();

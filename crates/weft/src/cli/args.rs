@@ -47,7 +47,7 @@ pub enum Verb {
     #[command(subcommand)]
     Content(ContentVerb),
     /// Map raw records to OCSF on standard output, rejects on standard error; nothing is stored.
-    Map(Input),
+    Map(Map),
     /// Map into the lake, with detection; prints read, mapped by class, rejected, findings, rate.
     Ingest(Input),
     /// Run Sigma rules over files or over the lake; findings as OCSF Detection Finding (2004).
@@ -67,6 +67,8 @@ pub enum Verb {
     /// Effective permissions and paths of escalation, from snapshots of an identity system.
     #[command(subcommand)]
     Entitlements(Entitlements),
+    /// What was received against what became of it; exit code 1 when it does not balance.
+    Ledger(Ledger),
     /// Checks of how things should be.
     #[command(subcommand)]
     Posture(Posture),
@@ -135,6 +137,17 @@ pub struct Input {
     pub paths: Vec<PathBuf>,
 }
 
+/// `map`
+#[derive(Debug, Group)]
+pub struct Map {
+    /// Say for each attribute which rule made it, from which attribute of the record; and for each reject which conditions were tried.
+    #[arg(long)]
+    pub explain: bool,
+    /// What to map.
+    #[command(flatten)]
+    pub input: Input,
+}
+
 /// `detect`
 #[derive(Debug, Group)]
 pub struct Detect {
@@ -181,10 +194,34 @@ pub struct Query {
 /// `rejects`
 #[derive(Debug, Subcommand)]
 pub enum Rejects {
-    /// Group them by stream and cause.
+    /// Group those that are open by tool, cause and shape of the message; exit code 1 when there are some.
     List,
-    /// Map them again, after a mapping was mended; what maps now becomes events.
-    Replay,
+    /// Show the records of one group.
+    Show {
+        /// Group, see `weft rejects list`.
+        #[arg(value_name = "GROUP")]
+        group: String,
+        /// Most records to print.
+        #[arg(long, value_name = "ROWS", default_value_t = 100)]
+        limit: usize,
+    },
+    /// Map them again, after a mapping was mended; what maps now becomes events and leaves the list.
+    Replay {
+        /// Only this group.
+        #[arg(long, value_name = "GROUP")]
+        group: Option<String>,
+    },
+}
+
+/// `ledger`
+#[derive(Debug, Group)]
+pub struct Ledger {
+    /// Tables instead of sources: rows that should be there against rows that are.
+    #[arg(long)]
+    pub tables: bool,
+    /// Count the rows in the data files themselves too.
+    #[arg(long)]
+    pub deep: bool,
 }
 
 /// `posture`

@@ -13,7 +13,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-pub use args::{Approve, Args, Bench, BenchName, Check, Common, ContentAdd, ContentVerb, Detect, Input, Metrics, Playbook, Posture, Query, Rejects, Up, Verb};
+pub use args::{
+    Approve, Args, Bench, BenchName, Check, Common, ContentAdd, ContentVerb, Detect, Input, Ledger, Map, Metrics, Playbook, Posture, Query, Rejects, Up, Verb,
+};
 pub use lake::{Export, ExportLayout, Lake, Remap, Usage, UsageBy};
 pub use output::{Format, Output, Rows};
 pub use progress::Progress;

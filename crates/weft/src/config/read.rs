@@ -9,6 +9,8 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use weft_ingest::DropPolicy;
+
 use super::{Config, Fault, FileConfig, TokenConfig};
 
 pub(super) type Table<'a> = DeTable<'a>;
@@ -37,16 +39,35 @@ pub(super) struct Reader<'s> {
 }
 
 impl Reader<'_> {
-    pub(super) fn fault(&mut self, at: usize, message: String) {
+    /// Line and column of a byte offset.
+    fn place(&self, at: usize) -> (usize, usize) {
         let before = self.text.get(..at.min(self.text.len())).unwrap_or(self.text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+        (before.matches('\n').count() + 1, before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1)
+    }
+
+    pub(super) fn fault(&mut self, at: usize, message: String) {
+        let (line, column) = self.place(at);
         self.faults.push(Fault { file: self.file.to_owned(), line, column, message });
     }
 
     fn document(&mut self, table: &Table<'_>, config: &mut Config) {
-        let known =
-            ["listen", "lake", "retention", "syslog", "token", "file", "bulk", "webhook", "nats", "kafka", "budget", "response", "networks", "analytics"];
+        let known = [
+            "listen",
+            "lake",
+            "retention",
+            "syslog",
+            "token",
+            "file",
+            "drop",
+            "bulk",
+            "webhook",
+            "nats",
+            "kafka",
+            "budget",
+            "response",
+            "networks",
+            "analytics",
+        ];
         self.known(table, "", &known);
         self.address(table, "listen", |address| config.listen = address);
         if let Some(lake) = self.table(table, "lake") {
@@ -70,6 +91,9 @@ impl Reader<'_> {
             config.files.extend(self.file(at, file));
         }
         self.doors(table, config);
+        for (at, drop) in self.tables(table, "drop") {
+            config.drops.extend(self.drop_policy(at, drop));
+        }
         self.budget(table, config);
         if let Some(networks) = self.table(table, "networks") {
             self.known(networks, "networks", &["internal", "protected"]);
@@ -114,6 +138,23 @@ impl Reader<'_> {
             self.fault(at, "`file` needs a `path`: a file, a folder, or a folder with a pattern such as `*.log`".to_owned());
         }
         path.map(|path| FileConfig { path, stream })
+    }
+
+    fn drop_policy(&mut self, at: usize, table: &Table<'_>) -> Option<DropPolicy> {
+        self.known(table, "drop", &["stream", "where", "keep_one_in", "reason"]);
+        let (line, column) = self.place(at);
+        let mut policy = DropPolicy { place: format!("{}:{line}:{column}", self.file), ..DropPolicy::default() };
+        self.string(table, "stream", |stream| policy.stream = stream);
+        self.string(table, "where", |condition| policy.when = Some(condition));
+        self.number(table, "keep_one_in", 2..=1_000_000_000, |n| policy.keep_one_in = Some(n));
+        self.string(table, "reason", |reason| policy.reason = reason);
+        if policy.stream.is_empty() || policy.stream == "auto" {
+            self.fault(at, "`drop` needs a `stream`, the one that its records are recognised as, see `weft check --streams`".to_owned());
+        }
+        if policy.reason.is_empty() {
+            self.fault(at, "`drop` needs a `reason`: whoever misses the records will look for it".to_owned());
+        }
+        (!policy.stream.is_empty() && !policy.reason.is_empty()).then_some(policy)
     }
 
     fn budget(&mut self, table: &Table<'_>, config: &mut Config) {
@@ -237,7 +278,7 @@ mod tests {
             faults,
             [
                 "weft.toml:1:10: `listen` must be an address with port, e.g. `\"127.0.0.1:8440\"`",
-                "weft.toml:2:1: unknown key `lissten`; known: listen, lake, retention, syslog, token, file, bulk, webhook, nats, kafka, budget, response, networks, analytics",
+                "weft.toml:2:1: unknown key `lissten`; known: listen, lake, retention, syslog, token, file, drop, bulk, webhook, nats, kafka, budget, response, networks, analytics",
                 "weft.toml:4:18: `commit_seconds` must be a whole number from 1 to 3600",
                 "weft.toml:6:1: `token` needs a `secret` of at least 16 characters, e.g. from `openssl rand -hex 24`",
                 "weft.toml:9:1: `file` needs a `path`: a file, a folder, or a folder with a pattern such as `*.log`",

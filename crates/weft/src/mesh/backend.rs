@@ -8,13 +8,13 @@ use serde_json::{Map, Value};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use weft_console::api::{
-    ApiError, ErrorCode, EventDetail, LoopState, QueryAnswer, QueryColumn, QueryRequest, RejectGroup, RunDecision, SourceState, TableInfo,
+    ApiError, ErrorCode, EventDetail, LedgerAnswer, LoopState, QueryAnswer, QueryColumn, QueryRequest, RejectGroup, RunDecision, SourceState, TableInfo,
 };
 use weft_console::{Backend, TailEvent};
 use weft_lake::{QueryError, QueryOptions};
 use weft_model::ocsf;
 
-use super::{Mesh, cells, sources};
+use super::{Mesh, cells, ledger, rejects, sources};
 use crate::respond::{self, RespondError};
 
 /// Runs on the loop page.
@@ -101,7 +101,16 @@ impl Backend for Mesh {
     }
 
     async fn rejects(&self) -> Result<Vec<RejectGroup>, ApiError> {
-        sources::rejects(&self.pipeline).await
+        rejects::groups(self.pipeline.lake()).await
+    }
+
+    async fn ledger(&self, deep: bool) -> Result<LedgerAnswer, ApiError> {
+        let balance = self.pipeline.lake().balance(deep).await.map_err(|error| ApiError::internal(error.to_string()))?;
+        Ok(ledger::answer(&balance))
+    }
+
+    fn metrics(&self) -> String {
+        ledger::metrics(&self.pipeline.lake().ledger(), self.queue.waiting_bytes(), self.pipeline.lake().tail_bytes())
     }
 
     async fn loop_state(&self) -> Result<LoopState, ApiError> {

@@ -3,6 +3,7 @@
 mod backend;
 pub mod cells;
 pub mod journal;
+pub mod ledger;
 pub mod posture;
 pub mod rejects;
 mod sources;
@@ -10,11 +11,11 @@ mod sources;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-pub use sources::REJECT_GROUPS;
 use tokio_util::sync::CancellationToken;
 use weft_assessment::Metric;
 
 use crate::pipeline::Pipeline;
+use crate::queue::Queue;
 use crate::respond::Respond;
 use crate::state::StateStore;
 
@@ -30,13 +31,21 @@ pub struct Mesh {
     pub posture: Arc<posture::PostureBoard>,
     /// What is measured.
     pub metrics: Arc<Vec<Metric>>,
+    /// Between doors and log, for metrics.
+    pub queue: Queue,
     /// Statements that run, by the reader's id.
     pub(crate) statements: Mutex<HashMap<String, CancellationToken>>,
 }
 
 impl Mesh {
     /// Over the parts.
-    pub fn new(pipeline: Pipeline, respond: Arc<Respond>, state: Arc<dyn StateStore>, posture: Arc<posture::PostureBoard>, metrics: Arc<Vec<Metric>>) -> Self {
-        Self { pipeline, respond, state, posture, metrics, statements: Mutex::default() }
+    pub fn new(
+        (pipeline, queue): (Pipeline, Queue),
+        respond: Arc<Respond>,
+        state: Arc<dyn StateStore>,
+        posture: Arc<posture::PostureBoard>,
+        metrics: Arc<Vec<Metric>>,
+    ) -> Self {
+        Self { pipeline, queue, respond, state, posture, metrics, statements: Mutex::default() }
     }
 }

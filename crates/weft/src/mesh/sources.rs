@@ -1,16 +1,12 @@
-//! Sources and rejects for the console.
+//! Sources for the console.
 
-use weft_console::api::{ApiError, RejectGroup, SourceHealth, SourceState};
-use weft_lake::QueryOptions;
+use weft_console::api::{SourceHealth, SourceState};
 
-use super::{Mesh, cells};
+use super::Mesh;
 use crate::door::now;
-use crate::pipeline::Pipeline;
 
 /// Milliseconds without a record after which a source is idle.
 const IDLE_MS: i64 = 60_000;
-/// Most groups of rejects that are shown.
-const GROUPS_MAX: usize = 500;
 
 /// Every source with its rates.
 pub(super) fn sources(mesh: &Mesh) -> Vec<SourceState> {
@@ -38,29 +34,4 @@ pub(super) fn sources(mesh: &Mesh) -> Vec<SourceState> {
         }
     };
     mesh.pipeline.stats().all().into_iter().map(state).collect()
-}
-
-/// SQL of the groups; also what `weft rejects list` prints.
-pub const REJECT_GROUPS: &str = "SELECT stream, cause, count(*) AS count, max(time) AS last_ms, min(message) AS message, min(raw) AS example FROM rejects GROUP BY stream, cause ORDER BY count DESC";
-
-/// Rejects by stream and cause, most frequent first.
-pub(super) async fn rejects(pipeline: &Pipeline) -> Result<Vec<RejectGroup>, ApiError> {
-    if !pipeline.lake().tables().iter().any(|table| table.name == weft_lake::REJECTS) {
-        return Ok(Vec::new());
-    }
-    let session = pipeline.lake().session(QueryOptions { rows_max: GROUPS_MAX, ..QueryOptions::default() });
-    let result = session.collect(REJECT_GROUPS).await.map_err(|error| ApiError::internal(error.to_string()))?;
-    let group = |row: Vec<serde_json::Value>| {
-        let mut row = row.into_iter();
-        let mut text = || row.next().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).unwrap_or_default();
-        let (stream, cause, count, last, message, example) = (text(), text(), text(), text(), text(), text());
-        RejectGroup {
-            stream,
-            cause: format!("{cause}: {message}"),
-            count: count.parse().unwrap_or(0),
-            last_ms: last.parse().unwrap_or(0),
-            example: example.chars().take(400).collect(),
-        }
-    };
-    Ok(cells::rows(&result.batches).into_iter().map(group).collect())
 }

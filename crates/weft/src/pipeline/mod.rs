@@ -4,26 +4,31 @@
 //! its events into the tables. Everything between can be done again: ids are derived from
 //! content, so a crash at any point neither loses nor doubles.
 
+mod memory;
 mod settle;
 mod stats;
 mod work;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc};
 use weft_assessment::Samples;
 use weft_console::TailEvent;
-use weft_lake::{Lake, Logged, Recovery};
-use weft_model::{Detector, Finding, Mapping};
+use weft_lake::{Committed, Kind, Lake, LogError, Logged, Recovery};
+use weft_model::{Detector, Finding, Mapping, RawBatch};
 
+pub use memory::Memory;
 pub use stats::{SourceStat, Stats};
 pub use work::Work;
-pub(crate) use work::own_batch;
+pub(crate) use work::{OWN_SOURCE, own_batch};
 pub use writer::Writer;
+
+use crate::state::StateStore;
 
 /// Frames that are logged and wait for a worker, of at most about 2 MB each.
 const WORK_FRAMES_MAX: usize = 32;
@@ -37,6 +42,8 @@ const WAITS_MAX: usize = 50_000;
 const COMMIT_BYTES: usize = 128 << 20;
 /// Published bytes at which workers wait for a commit: the bound of the tail's memory.
 pub(crate) const TAIL_BYTES_MAX: usize = 320 << 20;
+/// Between two looks at whether all is mapped.
+const LOOK: Duration = Duration::from_millis(20);
 /// How often the size of the tail is looked at; at full speed it grows by a few bytes a microsecond.
 const COMMIT_LOOK: Duration = Duration::from_millis(50);
 
@@ -50,6 +57,10 @@ pub struct Parts {
     pub detectors: Vec<Box<dyn Detector>>,
     /// How much later than newer events an event may come and still be put in order.
     pub lateness: Duration,
+    /// Where what they remember is kept.
+    pub state: Arc<dyn StateStore>,
+    /// What they remembered at the last commit.
+    pub memory: Memory,
     /// Time between commits.
     pub commit_every: Duration,
     /// Threads that map.
@@ -74,6 +85,11 @@ pub(crate) struct Shared {
     pub(crate) failed: Mutex<Option<String>>,
     pub(crate) stopping: AtomicBool,
     pub(crate) time: settle::EventTime,
+    /// Held by each worker while it has a frame in hand, so that a commit can look between two.
+    pub(crate) still: RwLock<()>,
+    /// Findings that were handed to the loop and not answered yet, by uid.
+    pub(crate) unanswered: Mutex<BTreeMap<String, Finding>>,
+    state: Arc<dyn StateStore>,
     commit_every: Duration,
 }
 
@@ -93,7 +109,8 @@ impl Running {
     ///
     /// # Errors
     /// The system has no thread for us.
-    pub fn start(parts: Parts) -> std::io::Result<Self> {
+    pub fn start(mut parts: Parts) -> std::io::Result<Self> {
+        parts.memory.restore(&mut parts.detectors);
         let (work, waiting) = std::sync::mpsc::sync_channel(WORK_FRAMES_MAX);
         let (findings_in, findings) = mpsc::channel(FINDINGS_MAX);
         let shared = Arc::new(Shared {
@@ -108,6 +125,9 @@ impl Running {
             failed: Mutex::default(),
             stopping: AtomicBool::new(false),
             time: settle::EventTime::new(parts.lateness),
+            still: RwLock::default(),
+            unanswered: Mutex::new(parts.memory.findings.into_iter().map(|finding| (finding.uid.clone(), finding)).collect()),
+            state: parts.state,
             commit_every: parts.commit_every,
         });
         let waiting = Arc::new(Mutex::new(waiting));
@@ -162,8 +182,20 @@ impl Pipeline {
         self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Maps what the last run left in the log. Blocking.
+    /// The loop is done with a finding.
+    pub fn answered(&self, finding: &str) {
+        self.shared.unanswered.lock().unwrap_or_else(PoisonError::into_inner).remove(finding);
+    }
+
+    /// Hands on what the last run found and did not answer, and maps what it left in the log.
+    /// Blocking.
     pub fn recover(&self, recovery: &Recovery, work: &std::sync::mpsc::SyncSender<Logged>) -> u64 {
+        let unanswered: Vec<Finding> = self.shared.unanswered.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for finding in unanswered {
+            if self.shared.findings.blocking_send(finding).is_err() {
+                break;
+            }
+        }
         let mut frames = 0;
         for logged in recovery.logged() {
             match logged {
@@ -180,6 +212,24 @@ impl Pipeline {
             tracing::error!(?damage, "a part of the log is damaged; it is kept for a person");
         }
         frames
+    }
+
+    /// Waits until everything that is durable has been mapped.
+    pub async fn settled(&self) {
+        while self.shared.lake.log().outstanding() > 0 {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Rejects go the way of any record again: durable, mapped, detected, visible.
+    ///
+    /// # Errors
+    /// The log did not take them.
+    pub async fn replay(&self, rejects: RawBatch) -> Result<(), LogError> {
+        let appended = self.shared.lake.log().append_as(rejects, Kind::Replay).await?;
+        let shared = Arc::clone(&self.shared);
+        let publish = move || appended.logged.into_iter().for_each(|logged| work::publish(&shared, logged));
+        tokio::task::spawn_blocking(publish).await.map_err(|error| LogError::Failed { message: error.to_string() })
     }
 
     /// Commits at its time, or when much waits, until told to stop; then a last time by [`Pipeline::commit`].
@@ -200,16 +250,27 @@ impl Pipeline {
         let orphans = self.shared.lake.unpublished();
         if !orphans.is_empty() {
             let shared = Arc::clone(&self.shared);
-            let done = tokio::task::spawn_blocking(move || orphans.into_iter().for_each(|logged| work::publish(&shared, logged, true))).await;
+            let done = tokio::task::spawn_blocking(move || orphans.into_iter().for_each(|logged| work::publish(&shared, logged))).await;
             if let Err(error) = done {
                 tracing::error!(%error, "frames could not be mapped");
             }
         }
-        match self.shared.lake.commit().await {
+        match self.commit_with_memory().await {
             Ok(done) if done.rows > 0 => tracing::debug!(rows = done.rows, files = done.files, bytes = done.bytes, "committed"),
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "the lake could not commit; it goes on with the next one"),
         }
+    }
+
+    async fn commit_with_memory(&self) -> Result<Committed, String> {
+        let shared = Arc::clone(&self.shared);
+        let taken = tokio::task::spawn_blocking(move || memory::take(&shared)).await.map_err(|error| error.to_string())?;
+        let Some((upto, body)) = taken else { return Ok(Committed::default()) };
+        let (lake, state) = (&self.shared.lake, &self.shared.state);
+        state.keep_memory(lake.log_id(), upto, &body).await.map_err(|error| error.to_string())?;
+        let done = lake.commit_to(upto).await.map_err(|error| error.to_string())?;
+        state.forget_memory(lake.log_id(), lake.committed()).await.map_err(|error| error.to_string())?;
+        Ok(done)
     }
 
     /// Tells workers and the commits that the end is near.

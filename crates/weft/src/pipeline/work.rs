@@ -41,7 +41,7 @@ impl Work {
             while self.shared.lake.tail_bytes() >= TAIL_BYTES_MAX && !self.shared.stopping.load(Ordering::Acquire) {
                 std::thread::sleep(BREATH);
             }
-            publish(&self.shared, logged, true);
+            publish(&self.shared, logged);
         }
     }
 
@@ -52,21 +52,11 @@ impl Work {
 
 /// Maps, detects and publishes one frame. Findings are durable before the frame counts as done,
 /// so that a crash in between finds them again.
-pub(crate) fn publish(shared: &Arc<Shared>, logged: Logged, detect: bool) {
-    let batch = logged.batch();
-    let mapped = map(shared, batch);
-    shared.stats.mapped(&batch.source, mapped.events() as u64, mapped.rejects.len() as u64);
-    show(shared, batch, &mapped);
-    let (received, events) = (batch.received, mapped.events());
-    let found = if detect { observe(shared, &mapped) } else { Vec::new() };
-    if !found.iter().all(|finding| keep(shared, finding)) {
-        // Dropped, it is handed out again before the next commit, and found again.
-        return;
-    }
-    if let Err(refused) = shared.lake.publish(logged, mapped) {
-        publish_as_rejects(shared, *refused.logged, &refused.conflict.to_string());
-    }
-    wait(shared, received, events);
+pub(crate) fn publish(shared: &Arc<Shared>, logged: Logged) {
+    let found = {
+        let _in_hand = shared.still.read().unwrap_or_else(PoisonError::into_inner);
+        publish_frame(shared, logged, true)
+    };
     for finding in found {
         // A full channel makes the workers wait: a finding is never dropped.
         if shared.findings.blocking_send(finding).is_err() {
@@ -75,9 +65,30 @@ pub(crate) fn publish(shared: &Arc<Shared>, logged: Logged, detect: bool) {
     }
 }
 
+/// One frame; the findings are for the loop, and remembered until it has answered them.
+fn publish_frame(shared: &Arc<Shared>, logged: Logged, detect: bool) -> Vec<Finding> {
+    let batch = logged.batch();
+    let mapped = map(shared, batch);
+    shared.stats.mapped(&batch.source, mapped.events() as u64, mapped.rejects.len() as u64);
+    show(shared, batch, &mapped);
+    let (received, events) = (batch.received, mapped.events());
+    let found = if detect { observe(shared, &mapped) } else { Vec::new() };
+    if !found.iter().all(|finding| keep(shared, finding)) {
+        // Dropped, it is handed out again before the next commit, and found again.
+        return Vec::new();
+    }
+    if let Err(refused) = shared.lake.publish(logged, mapped) {
+        publish_as_rejects(shared, *refused.logged, &refused.conflict.to_string());
+    }
+    wait(shared, received, events);
+    shared.unanswered.lock().unwrap_or_else(PoisonError::into_inner).extend(found.iter().map(|finding| (finding.uid.clone(), finding.clone())));
+    found
+}
+
 /// Keeps findings that time made, and hands them to the loop; gives back those that could not be kept.
 pub(crate) fn hand_on(shared: &Arc<Shared>, found: Vec<Finding>) -> Vec<Finding> {
     let (kept, owed): (Vec<Finding>, Vec<Finding>) = found.into_iter().partition(|finding| keep(shared, finding));
+    shared.unanswered.lock().unwrap_or_else(PoisonError::into_inner).extend(kept.iter().map(|finding| (finding.uid.clone(), finding.clone())));
     for finding in kept {
         if shared.findings.blocking_send(finding).is_err() {
             break;
@@ -98,7 +109,7 @@ fn wait(shared: &Shared, received: Timestamp, events: usize) {
 /// Maps a batch; a fault of the mapping itself costs this batch, not the mesh.
 fn map(shared: &Shared, batch: &RawBatch) -> Mapped {
     if let Some(rejects) = records::refused(batch) {
-        return Mapped { batches: Vec::new(), rejects };
+        return Mapped { rejects, ..Mapped::default() };
     }
     catch_unwind(AssertUnwindSafe(|| shared.mapping.map(batch)))
         .unwrap_or_else(|_| all_rejected(batch, "the mapping failed on this batch: please report it with the record"))
@@ -114,7 +125,7 @@ fn all_rejected(batch: &RawBatch, message: &str) -> Mapped {
         message: message.to_owned(),
         raw: record.bytes.clone(),
     };
-    Mapped { batches: Vec::new(), rejects: batch.records.iter().map(reject).collect() }
+    Mapped { rejects: batch.records.iter().map(reject).collect(), ..Mapped::default() }
 }
 
 fn publish_as_rejects(shared: &Shared, logged: Logged, conflict: &str) {
@@ -162,7 +173,7 @@ fn keep(shared: &Arc<Shared>, finding: &Finding) -> bool {
             if let Some(logged) = appended.logged {
                 shared.found.fetch_add(1, Ordering::Relaxed);
                 // Not looked at by detectors again: a finding about a finding has no end.
-                publish(shared, logged, false);
+                publish_frame(shared, logged, false);
             }
         }
         Err(error) => {

@@ -3,12 +3,14 @@
 //! A port: SQLite when everything is one process, PostgreSQL when it is not. Values are small
 //! and rare; nothing on the path of events waits for them.
 
+mod session;
 mod sqlite;
 
 use async_trait::async_trait;
 use serde_json::Value;
 use weft_model::{Position, SourceId, Timestamp};
 
+pub use session::KeptSessions;
 pub use sqlite::Sqlite;
 
 /// The store did not do it.
@@ -50,6 +52,14 @@ pub trait StateStore: Send + Sync {
     async fn keep_session(&self, digest: &str, until: Timestamp) -> Result<(), StateError>;
     /// Whether a session is open; closed ones are forgotten.
     async fn session(&self, digest: &str, now: Timestamp) -> Result<bool, StateError>;
+    /// Ends a session.
+    async fn end_session(&self, digest: &str) -> Result<(), StateError>;
+    /// Keeps what the detectors remember after all frames of a log up to `upto`.
+    async fn keep_memory(&self, log: &str, upto: u64, body: &[u8]) -> Result<(), StateError>;
+    /// What they remembered after the last such frame that is not beyond `upto`.
+    async fn memory(&self, log: &str, upto: u64) -> Result<Option<Vec<u8>>, StateError>;
+    /// Forgets what is older than what [`StateStore::memory`] gives for `upto`, and other logs.
+    async fn forget_memory(&self, log: &str, upto: u64) -> Result<(), StateError>;
     /// A value by name.
     async fn setting(&self, name: &str) -> Result<Option<String>, StateError>;
     /// Keeps a value by name.

@@ -13,7 +13,9 @@ use weft_model::{Position, SourceId, Timestamp};
 use super::{KeptRun, StateError, StateStore};
 
 /// In order; the number of those applied is kept in `PRAGMA user_version`.
-const MIGRATIONS: [&str; 1] = [include_str!("sqlite/migrations/0001_init.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("sqlite/migrations/0001_init.sql"), include_str!("sqlite/migrations/0002_memory.sql")];
+/// Most sessions at a time; the oldest goes first.
+const SESSIONS_MAX: i64 = 256;
 /// How long a statement waits for another process that writes (the command line beside `up`).
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -65,6 +67,11 @@ impl Sqlite {
     }
 }
 
+/// SQLite counts to 2^63.
+fn number(upto: u64) -> i64 {
+    i64::try_from(upto).unwrap_or(i64::MAX)
+}
+
 fn kept_run(row: &SqliteRow) -> Result<KeptRun, StateError> {
     let body: String = row.try_get("body")?;
     Ok(KeptRun {
@@ -112,6 +119,8 @@ impl StateStore for Sqlite {
 
     async fn keep_session(&self, digest: &str, until: Timestamp) -> Result<(), StateError> {
         sqlx::query("INSERT OR REPLACE INTO session VALUES (?, ?)").bind(digest).bind(until.0).execute(&self.pool).await?;
+        let newest = "DELETE FROM session WHERE digest NOT IN (SELECT digest FROM session ORDER BY until_ms DESC LIMIT ?)";
+        sqlx::query(newest).bind(SESSIONS_MAX).execute(&self.pool).await?;
         Ok(())
     }
 
@@ -119,6 +128,27 @@ impl StateStore for Sqlite {
         sqlx::query("DELETE FROM session WHERE until_ms <= ?").bind(now.0).execute(&self.pool).await?;
         let open: Option<i64> = sqlx::query_scalar("SELECT until_ms FROM session WHERE digest = ?").bind(digest).fetch_optional(&self.pool).await?;
         Ok(open.is_some())
+    }
+
+    async fn end_session(&self, digest: &str) -> Result<(), StateError> {
+        sqlx::query("DELETE FROM session WHERE digest = ?").bind(digest).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    async fn keep_memory(&self, log: &str, upto: u64, body: &[u8]) -> Result<(), StateError> {
+        sqlx::query("INSERT OR REPLACE INTO memory VALUES (?, ?, ?)").bind(log).bind(number(upto)).bind(body).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    async fn memory(&self, log: &str, upto: u64) -> Result<Option<Vec<u8>>, StateError> {
+        let sql = "SELECT body FROM memory WHERE log = ? AND upto <= ? ORDER BY upto DESC LIMIT 1";
+        Ok(sqlx::query_scalar(sql).bind(log).bind(number(upto)).fetch_optional(&self.pool).await?)
+    }
+
+    async fn forget_memory(&self, log: &str, upto: u64) -> Result<(), StateError> {
+        let sql = "DELETE FROM memory WHERE log <> ?1 OR upto < (SELECT max(upto) FROM memory WHERE log = ?1 AND upto <= ?2)";
+        sqlx::query(sql).bind(log).bind(number(upto)).execute(&self.pool).await?;
+        Ok(())
     }
 
     async fn setting(&self, name: &str) -> Result<Option<String>, StateError> {
@@ -168,6 +198,21 @@ mod tests {
         store.set_setting("n", "1").await.unwrap();
         store.set_setting("n", "2").await.unwrap();
         assert_eq!(store.setting("n").await.unwrap().as_deref(), Some("2"));
+    }
+
+    #[tokio::test]
+    async fn the_memory_is_that_of_the_last_commit_that_happened() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&folder.path().join("s")).await.unwrap();
+        assert_eq!(store.memory("log", 9).await.unwrap(), None);
+        store.keep_memory("log", 3, b"three").await.unwrap();
+        store.keep_memory("log", 8, b"eight").await.unwrap();
+        store.keep_memory("other", 5, b"other").await.unwrap();
+        assert_eq!(store.memory("log", 7).await.unwrap().as_deref(), Some(&b"three"[..]), "frame 8 was never committed");
+        store.forget_memory("log", 8).await.unwrap();
+        assert_eq!(store.memory("log", 7).await.unwrap(), None);
+        assert_eq!(store.memory("log", 100).await.unwrap().as_deref(), Some(&b"eight"[..]));
+        assert_eq!(store.memory("other", 5).await.unwrap(), None, "of another log");
     }
 
     #[tokio::test]

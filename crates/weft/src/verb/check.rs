@@ -28,6 +28,7 @@ pub(super) fn run(common: &Common, check: &cli::Check, out: &mut Output) -> Resu
         let doors = &home.config.doors;
         faults.extend(crate::door::webhook::hooks(&doors.webhooks, &compiled.registry).err().into_iter().flatten());
         faults.extend(doors.syslog_tls.iter().filter_map(|(_, files)| files.load(crate::door::now()).err()).flatten());
+        faults.extend(weft_ingest::Drops::compile(&compiled.registry, &home.config.drops).err().unwrap_or_default());
         faults.extend(home.config.networks.faults().into_iter().map(|fault| format!("networks: {fault}")));
     }
     if !faults.is_empty() {

@@ -6,16 +6,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::Value;
-use weft_ingest::Registry;
 use weft_ingest::frame::Framing;
-use weft_model::{RawBatch, StreamId};
+use weft_model::StreamId;
 
 use super::input::{self, ReadCount};
-use super::map::map_batch;
 use crate::cli::{self, Fault, Outcome, Output, Progress, Rows};
 use crate::content;
 use crate::geo;
 use crate::home::Home;
+use crate::mesh::rejects;
 use crate::queue::{Queue, Stored};
 use crate::wire::Stand;
 use crate::wire::stand::rules_of;
@@ -71,10 +70,12 @@ fn refuse_running(home: &Home) -> Result<(), Fault> {
 
 /// Findings are in the lake already; somebody has to read the channel.
 pub(super) fn count_findings(stand: &mut Stand) -> tokio::task::JoinHandle<()> {
-    let findings = stand.findings.take();
+    let (findings, pipeline) = (stand.findings.take(), stand.pipeline().clone());
     tokio::spawn(async move {
         let Some(mut findings) = findings else { return };
-        while findings.recv().await.is_some() {}
+        while let Some(finding) = findings.recv().await {
+            pipeline.answered(&finding.uid);
+        }
     })
 }
 
@@ -125,41 +126,36 @@ fn report(pipeline: &crate::pipeline::Pipeline, read: &ReadCount, before: &BTree
     out.rows(&rows)
 }
 
-/// Maps the rejects again; what maps now becomes events.
+/// Maps open rejects again; what maps now becomes events and leaves the list.
 ///
 /// # Errors
 /// The lake cannot be read or written.
-pub(super) async fn replay(home: &Home, out: &mut Output) -> Result<Outcome, Fault> {
+pub(super) async fn replay(home: &Home, group: Option<&str>, out: &mut Output) -> Result<Outcome, Fault> {
     refuse_running(home)?;
     let files = content::files(&home.dir).map_err(Fault::Misuse)?;
     let (rules, content) = rules_of(content::compile(&files).map_err(Fault::Misuse)?);
     let mut stand = Stand::open(home, Arc::clone(&content.registry), vec![Box::new(rules)]).await?;
     let findings = count_findings(&mut stand);
-    let rejects = kept_rejects(&stand).await?;
-    let (total, batches) = (rejects.len(), mended(rejects, &content.registry));
-    let mut replayed = 0_u64;
-    for batch in batches {
-        replayed += batch.records.len() as u64;
-        let stored = stand.queue.push(batch).await.map_err(Fault::failed)?;
-        stored.await.map_err(|_| Fault::failed("the log did not take a record; run it again"))?;
+    let pipeline = stand.pipeline().clone();
+    // A replay that a crash cut off is finished first, so that none is made twice.
+    pipeline.settled().await;
+    let open = rejects::kept(pipeline.lake(), group).await.map_err(Fault::failed)?;
+    let total: usize = open.iter().map(|batch| batch.records.len()).sum();
+    if let (Some(group), 0) = (group, total) {
+        return Err(Fault::misuse(format!("there is no open group `{group}`; `weft rejects list` shows them")));
+    }
+    let mapping: Arc<dyn weft_model::Mapping> = Arc::new(home.mapper(Arc::clone(&content.registry))?);
+    let mut mapped = 0;
+    for batch in rejects::mended(open, &mapping) {
+        mapped += batch.records.len();
+        pipeline.replay(batch).await.map_err(Fault::failed)?;
     }
     stand.close().await?;
     findings.abort();
     let mut rows = Rows::new(["what", "count"]);
     rows.push(["rejects".into(), total.into()]);
-    rows.push(["mapped now".into(), replayed.into()]);
-    rows.push(["still rejected".into(), (total as u64 - replayed).into()]);
+    rows.push(["mapped now".into(), mapped.into()]);
+    rows.push(["still rejected".into(), (total - mapped).into()]);
     out.rows(&rows)?;
     Ok(Outcome::Done)
-}
-
-/// Rejects that are not replayed yet, as batches of one record.
-async fn kept_rejects(stand: &Stand) -> Result<Vec<RawBatch>, Fault> {
-    crate::mesh::rejects::kept(stand.pipeline().lake()).await.map_err(Fault::failed)
-}
-
-/// Those that a mapping takes now.
-fn mended(rejects: Vec<RawBatch>, registry: &Arc<Registry>) -> Vec<RawBatch> {
-    let mapper = weft_ingest::Mapper::new(Arc::clone(registry));
-    rejects.into_iter().filter(|batch| map_batch(batch, &mapper).rejects.is_empty()).collect()
 }

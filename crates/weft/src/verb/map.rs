@@ -25,7 +25,7 @@ pub(super) fn run(home: &Home, input: &cli::Input, out: &mut Output) -> Result<O
     let files = content::files(&home.dir).map_err(Fault::Misuse)?;
     let registry = content::registry(&files).map_err(Fault::Misuse)?;
     let (stream, framing) = input::stream(&registry, &input.stream)?;
-    let mapper = Mapper::new(registry);
+    let mapper = home.mapper(registry)?;
     // NDJSON even on a terminal: events are too wide for a table unless one is asked for.
     let rows = matches!(out.asked(), Some(Format::Table | Format::Json | Format::Csv)).then(|| Rows::new(["time", "class", "activity", "message", "event"]));
     let mut printer = Printer { out, rows, buffer: Vec::new(), fault: None };
@@ -42,7 +42,7 @@ pub(super) fn run(home: &Home, input: &cli::Input, out: &mut Output) -> Result<O
 
 /// What the mapping makes of a batch, also of one that the reader refused.
 pub(super) fn map_batch(batch: &RawBatch, mapper: &Mapper) -> Mapped {
-    refused(batch).map_or_else(|| mapper.map(batch), |rejects| Mapped { batches: Vec::new(), rejects })
+    refused(batch).map_or_else(|| mapper.map(batch), |rejects| Mapped { rejects, ..Mapped::default() })
 }
 
 /// A reject as one line of JSON.

@@ -5,13 +5,16 @@ mod check;
 mod content_add;
 mod detect;
 mod entitlements;
+mod explain;
 mod export;
 mod ingest;
 mod input;
 mod lake;
+mod ledger;
 mod map;
 mod offline;
 mod query;
+mod rejects;
 mod rules;
 mod runs;
 mod up;
@@ -34,15 +37,18 @@ pub fn run(args: Args) -> Result<Outcome, Fault> {
         Verb::Content(ContentVerb::Add(add)) => content_add::run(&args.common, &add, &mut out),
         Verb::Check(check) => check::run(&args.common, &check, &mut out),
         Verb::Up(up) => runtime.block_on(up::run(home()?, up, &mut out)),
-        Verb::Map(input) => map::run(&home()?, &input, &mut out),
+        Verb::Map(map) if map.explain => explain::run(&home()?, &map.input, &mut out),
+        Verb::Map(map) => map::run(&home()?, &map.input, &mut out),
         Verb::Ingest(input) => runtime.block_on(ingest::run(&home()?, &input, &mut out)),
         Verb::Detect(detect) => runtime.block_on(detect::run(&home()?, &detect, &mut out)),
         Verb::Query(query) => runtime.block_on(query::run(&home()?, &query, &mut out)),
         Verb::Tables => runtime.block_on(query::tables(&home()?, &mut out)),
         Verb::Lake(lake) => runtime.block_on(lake::run(&home()?, lake, &mut out)),
         Verb::Export(export) => runtime.block_on(export::run(&home()?, &export, &mut out)),
-        Verb::Rejects(Rejects::List) => runtime.block_on(query::rejects(&home()?, &mut out)),
-        Verb::Rejects(Rejects::Replay) => runtime.block_on(ingest::replay(&home()?, &mut out)),
+        Verb::Rejects(Rejects::List) => runtime.block_on(rejects::list(&home()?, &mut out)),
+        Verb::Rejects(Rejects::Show { group, limit }) => runtime.block_on(rejects::show(&home()?, &group, limit, &mut out)),
+        Verb::Rejects(Rejects::Replay { group }) => runtime.block_on(ingest::replay(&home()?, group.as_deref(), &mut out)),
+        Verb::Ledger(ledger) => runtime.block_on(ledger::run(&home()?, &ledger, &mut out)),
         Verb::Entitlements(asked) => entitlements::run(&asked, &mut out),
         Verb::Posture(Posture::Run) => runtime.block_on(runs::posture_run(&home()?, &mut out)),
         Verb::Posture(Posture::List) => runtime.block_on(runs::posture_list(&home()?, &mut out)),

@@ -33,7 +33,7 @@ pub(super) async fn open(home: &Home) -> Result<Lake, Fault> {
     let (lake, recovery) = Lake::open(home.lake_options()?).await.map_err(Fault::failed)?;
     if recovery.frames() > 0 {
         let files = content::files(&home.dir).map_err(Fault::Misuse)?;
-        let mapper = Mapper::new(content::registry(&files).map_err(Fault::Misuse)?);
+        let mapper = home.mapper(content::registry(&files).map_err(Fault::Misuse)?)?;
         let shown = lake.clone();
         tokio::task::spawn_blocking(move || show(&shown, &recovery, &mapper)).await.map_err(Fault::failed)??;
     }

@@ -1,17 +1,11 @@
-//! `weft query`, `weft tables`, `weft rejects list`.
+//! `weft query`, `weft tables`.
 
 use serde_json::Value;
 
 use super::offline::{Answer, ask, open, past};
 use crate::cli::{self, Fault, Outcome, Output, Rows};
 use crate::home::Home;
-use crate::mesh::REJECT_GROUPS;
 use crate::remote::Remote;
-
-/// Most groups that are listed.
-const GROUPS_MAX: usize = 10_000;
-/// Longest time for a list, seconds.
-const LIST_SECONDS_MAX: u64 = 60;
 
 /// Runs one statement.
 ///
@@ -30,7 +24,8 @@ pub(super) async fn run(home: &Home, query: &cli::Query, out: &mut Output) -> Re
     print(answer, out)
 }
 
-fn print(answer: Answer, out: &mut Output) -> Result<Outcome, Fault> {
+/// Prints what was answered.
+pub(super) fn print(answer: Answer, out: &mut Output) -> Result<Outcome, Fault> {
     let shown = answer.rows.len();
     answer.warnings.iter().for_each(|warning| cli::say(warning));
     out.rows(&Rows { columns: answer.columns, rows: answer.rows })?;
@@ -69,21 +64,4 @@ pub(super) async fn tables(home: &Home, out: &mut Output) -> Result<Outcome, Fau
     }
     out.rows(&rows)?;
     Ok(Outcome::Done)
-}
-
-/// Groups the rejects; exit code 1 when there are some.
-///
-/// # Errors
-/// The lake cannot be read.
-pub(super) async fn rejects(home: &Home, out: &mut Output) -> Result<Outcome, Fault> {
-    let columns = || ["stream", "cause", "count", "last_ms", "message", "example"].map(str::to_owned).to_vec();
-    let answer = match ask(home, REJECT_GROUPS, GROUPS_MAX, LIST_SECONDS_MAX).await {
-        Err(Fault::Misuse(messages)) if messages.iter().any(|message| message.contains("rejects")) => {
-            Answer { columns: columns(), rows: Vec::new(), ..Answer::default() }
-        }
-        answer => answer?,
-    };
-    let found = !answer.rows.is_empty();
-    print(answer, out)?;
-    Ok(if found { Outcome::Found } else { Outcome::Done })
 }

@@ -1,5 +1,6 @@
 //! What runs beside the events: findings to responses, checks on their schedule, the metric.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +12,16 @@ use weft_policy::{Check, Subject};
 
 use crate::door::now;
 use crate::mesh::journal::QueueJournal;
+use crate::mesh::ledger;
 use crate::mesh::posture::{PostureBoard, metric_trace};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{OWN_SOURCE, Pipeline};
 use crate::respond::{Journal as _, Respond};
 
 /// Between two measurements that are kept as events.
 const METRIC_EVERY: Duration = Duration::from_secs(60);
+
+/// Between two looks at the ledger.
+const LEDGER_EVERY: Duration = Duration::from_secs(300);
 
 /// What the loops work with.
 pub(super) struct Loops {
@@ -40,7 +45,7 @@ pub(super) async fn run(loops: Loops, findings: Option<mpsc::Receiver<Finding>>)
     let stop = loops.stop.clone();
     tokio::select! {
         () = stop.cancelled() => {}
-        ((), (), ()) = async { tokio::join!(answer(&loops, findings), check(&loops), measure(&loops)) } => {}
+        ((), (), (), (), ()) = async { tokio::join!(answer(&loops, findings), check(&loops), measure(&loops), account(&loops), loops.respond.stand_by()) } => {}
     }
 }
 
@@ -49,8 +54,10 @@ async fn answer(loops: &Loops, findings: Option<mpsc::Receiver<Finding>>) {
     while let Some(finding) = findings.recv().await {
         loops.board.found(&finding);
         if let Err(error) = loops.respond.finding(&finding).await {
-            tracing::error!(%error, finding = finding.uid, "a finding could not be answered");
+            tracing::error!(%error, finding = finding.uid, "a finding could not be answered; it is tried again at the next start");
+            continue;
         }
+        loops.pipeline.answered(&finding.uid);
     }
 }
 
@@ -79,6 +86,25 @@ async fn measure(loops: &Loops) {
             && let Err(error) = loops.journal.keep(events).await
         {
             tracing::error!(error, "a measurement could not be kept");
+        }
+    }
+}
+
+async fn account(loops: &Loops) {
+    let (mut told, mut ticks) = (BTreeMap::new(), tokio::time::interval(LEDGER_EVERY));
+    loop {
+        ticks.tick().await;
+        let events = match loops.pipeline.lake().balance(false).await {
+            Ok(balance) => ledger::events(&balance, &mut told, OWN_SOURCE, now()),
+            Err(error) => {
+                tracing::error!(%error, "the ledger could not be compared with the tables");
+                continue;
+            }
+        };
+        if !events.is_empty()
+            && let Err(error) = loops.journal.keep(events).await
+        {
+            tracing::error!(error, "figures of the ledger could not be kept");
         }
     }
 }

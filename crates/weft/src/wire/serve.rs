@@ -22,7 +22,7 @@ use crate::mesh::Mesh;
 use crate::mesh::journal::QueueJournal;
 use crate::mesh::posture::PostureBoard;
 use crate::respond::Respond;
-use crate::state::StateStore;
+use crate::state::{KeptSessions, StateStore};
 
 /// Setting that holds the token of console and doors.
 const TOKEN: &str = "token";
@@ -61,8 +61,10 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     });
     let board = Arc::new(PostureBoard::default());
     let metrics = Arc::new(content.metrics);
-    let mesh = Arc::new(Mesh::new(stand.pipeline().clone(), Arc::clone(&respond), Arc::clone(&state), Arc::clone(&board), Arc::clone(&metrics)));
-    let console = Console::new(mesh, ConsoleConfig { version: env!("CARGO_PKG_VERSION").to_owned(), keys: keys.clone(), secure_cookie: false });
+    let flow = (stand.pipeline().clone(), stand.queue.clone());
+    let mesh = Arc::new(Mesh::new(flow, Arc::clone(&respond), Arc::clone(&state), Arc::clone(&board), Arc::clone(&metrics)));
+    let sessions = Arc::new(KeptSessions(state));
+    let console = Console::new(mesh, ConsoleConfig { version: env!("CARGO_PKG_VERSION").to_owned(), keys: keys.clone(), secure_cookie: false, sessions });
 
     let (mut doors, pushed) = open_doors(&home, &stand, &content.registry, &run.token, &stop).await?;
     let app = pushed.merge(console.router());

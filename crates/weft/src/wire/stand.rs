@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use weft_ingest::{Mapper, Registry};
+use weft_ingest::Registry;
 use weft_lake::{Lake, Recovery};
 use weft_model::{Detector, Finding};
 
 use crate::cli::Fault;
 use crate::content::Content;
 use crate::home::Home;
-use crate::pipeline::{Parts, Pipeline, Running, Writer};
+use crate::pipeline::{Memory, Parts, Pipeline, Running, Writer};
 use crate::queue::Queue;
-use crate::state::Sqlite;
+use crate::state::{Sqlite, StateStore as _};
 
 /// An open home whose pipeline does not run yet: it can be opened while content is compiled.
 pub struct Site {
@@ -68,9 +68,12 @@ impl Stand {
     pub fn start(site: Site, home: &Home, registry: Arc<Registry>, detectors: Vec<Box<dyn Detector>>) -> Result<Self, Fault> {
         let Site { state, lake, recovery } = site;
         let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let kept = state.memory(lake.log_id(), lake.committed()).await.map_err(Fault::failed)?;
         let parts = Parts {
             lake,
-            mapping: Arc::new(Mapper::new(Arc::clone(&registry))),
+            state: Arc::<Sqlite>::clone(&state),
+            memory: Memory::read(kept.as_deref()),
+            mapping: Arc::new(home.mapper(Arc::clone(&registry))?),
             detectors,
             lateness: Duration::from_secs(home.config.analytics.lateness_seconds),
             commit_every: Duration::from_secs(home.config.budget.commit_seconds),

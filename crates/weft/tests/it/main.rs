@@ -13,9 +13,11 @@ mod command;
 mod conformance;
 mod demo;
 mod fairness;
+mod faults;
 mod lake;
 mod mesh;
 mod rules;
+mod trust;
 
 use std::io::Write as _;
 use std::path::Path;

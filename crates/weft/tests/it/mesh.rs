@@ -11,7 +11,8 @@ use crate::{count, events, text, weft};
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-struct Mesh {
+/// A mesh that runs for as long as this value lives.
+pub struct Mesh {
     child: Child,
     address: String,
     token: String,
@@ -25,8 +26,13 @@ impl Drop for Mesh {
 }
 
 impl Mesh {
-    fn start(home: &Path) -> Self {
+    pub fn start(home: &Path) -> Self {
+        Self::start_with(home, &[])
+    }
+
+    pub fn start_with(home: &Path, variables: &[(&str, &str)]) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_weft"))
+            .envs(variables.iter().copied())
             .args(["up", "--listen", "127.0.0.1:0", "--data"])
             .arg(home)
             .stdin(Stdio::null())
@@ -44,18 +50,52 @@ impl Mesh {
     }
 
     /// Sends a body; none when the connection broke.
-    fn send(&self, body: String) -> Option<Value> {
+    pub fn send(&self, body: String) -> Option<Value> {
+        self.send_within(body, PATIENCE)
+    }
+
+    /// The same; none when no answer came in time, either.
+    pub fn send_within(&self, body: String, time: Duration) -> Option<Value> {
+        self.send_to("/ingest/ocsf/event", body, time)
+    }
+
+    pub fn send_to(&self, path: &str, body: String, time: Duration) -> Option<Value> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let request = reqwest::Client::new().post(format!("{}/ingest/ocsf/event", self.address)).bearer_auth(&self.token).body(body);
+            let request = reqwest::Client::new().post(format!("{}{path}", self.address)).bearer_auth(&self.token).body(body).timeout(time);
             let response = request.send().await.ok()?;
             response.status().is_success().then_some(())?;
             response.json().await.ok()
         })
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn host(&self) -> &str {
+        self.address.trim_start_matches("http://")
+    }
+
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// `GET` of a JSON document.
+    pub fn get(&self, path: &str) -> Value {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let request = reqwest::Client::new().get(format!("{}{path}", self.address)).bearer_auth(&self.token).timeout(PATIENCE);
+            request.send().await.unwrap().json().await.unwrap()
+        })
+    }
+
     /// Asks it to end and waits.
-    fn stop(mut self) {
+    pub fn stop(mut self) {
         let asked = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
         assert!(asked.success());
         let status = until("the mesh ends", || self.child.try_wait().unwrap());
@@ -63,7 +103,7 @@ impl Mesh {
     }
 }
 
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look() {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::super::Faults;
 use super::super::file::{MappingFile, read};
+use super::super::origin::Sources;
 use super::ConnectorSource;
 
 /// Files that include files that include …
@@ -84,4 +85,30 @@ fn fill<V: Clone>(own: &mut BTreeMap<String, V>, other: &BTreeMap<String, V>) {
     for (name, value) in other {
         own.entry(name.clone()).or_insert_with(|| value.clone());
     }
+}
+
+/// Reads the file and what it includes once more, so that each offset tells the file that it is in.
+pub(super) fn traced(sources: &[ConnectorSource], source: &ConnectorSource, mapping: &mut MappingFile, place: &str, text: &str, origins: &mut Sources) {
+    let Some(mut again) = read::<MappingFile>(text, &mut Faults::new(place, text)) else { return };
+    for name in again.include.clone() {
+        if let Some(other) = traced_at(sources, source, &name, origins, INCLUDE_DEPTH_MAX) {
+            take_over(&mut again, &other);
+        }
+    }
+    *mapping = again;
+}
+
+fn traced_at(sources: &[ConnectorSource], source: &ConnectorSource, name: &str, origins: &mut Sources, depth: usize) -> Option<MappingFile> {
+    let depth = depth.checked_sub(1)?;
+    let (place, text) = text(sources, source, name)?;
+    let shifted = origins.padded(text);
+    origins.add(&place, text);
+    let mut file: MappingFile = read(&shifted, &mut Faults::new(&place, text))?;
+    let owner = owner(sources, source, name);
+    for name in file.include.clone() {
+        if let Some(other) = traced_at(sources, owner, &name, origins, depth) {
+            take_over(&mut file, &other);
+        }
+    }
+    Some(file)
 }

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use weft_model::ocsf::{Attribute, Class, Schema, Type, schema};
 
 use super::super::draft::{Draft, Value, Within, kind, required_ids};
+use super::super::expr::Expr;
 use super::super::link::{Linker, Names, Patterns};
+use super::super::origin::{Origin, Sources};
 use super::super::rules::{Bits, rules};
 use super::super::{Fault, Faults, Trie};
 use super::{EventDraft, Unit, absent, names};
 use crate::map::code::Code;
 use crate::map::columns::{Kind, Layout};
 use crate::map::dispatch;
-use crate::map::program::{Assign, Capture, ClassNames, Classes, Completion, Convert, EachPlan, ListPlan, ObjectPlan, Plan, Program};
+use crate::map::program::{Assign, Capture, ClassNames, Classes, Completion, Convert, EachPlan, ListPlan, ObjectPlan, Plan, PlanTrace, Program};
 
 /// Completes the program of one stream.
 pub(super) fn plan(mut program: Program, units: &[Unit<'_>], classes: &Classes, patterns: &mut Patterns, faults: &mut Vec<Fault>) -> Program {
@@ -23,7 +25,8 @@ pub(super) fn plan(mut program: Program, units: &[Unit<'_>], classes: &Classes, 
         let mut found = Faults::new(&unit.file, &unit.text);
         let names = names(unit, &mut found);
         let absent = absent(unit);
-        let mut compiler = Compiler { schema: schema(), classes, names: &names, trie: &mut program.trie, patterns, faults: &mut found };
+        let mut compiler =
+            Compiler { schema: schema(), classes, names: &names, trie: &mut program.trie, patterns, faults: &mut found, sources: unit.sources.as_ref() };
         for event in &unit.events {
             if let Some(plan) = compiler.event(event, Arc::clone(&absent)) {
                 candidates.push((plan, fallbacks.len()));
@@ -45,6 +48,7 @@ struct Compiler<'c, 'f, 't> {
     trie: &'c mut Trie,
     patterns: &'c mut Patterns,
     faults: &'f mut Faults<'t>,
+    sources: Option<&'c Sources>,
 }
 
 impl Compiler<'_, '_, '_> {
@@ -72,6 +76,7 @@ impl Compiler<'_, '_, '_> {
             object,
             profiles,
             fallback: None,
+            trace: self.sources.map(|sources| Box::new(trace(event, sources))),
         })
     }
 
@@ -114,6 +119,7 @@ impl Compiler<'_, '_, '_> {
             let Some((leaf, spec)) = layout.leaf(path) else { continue };
             let Some(code) = self.link(&target.value, captures, item) else { continue };
             let sibling = draft.sibling(path, target.attribute);
+            plan.origins.extend(self.sources.map(|sources| origin(sources, path, &target.value)));
             plan.assigns.push(Assign {
                 leaf,
                 convert: if spec.kind == kind(target.attribute) { convert(self.schema, target.attribute, draft, path) } else { by_kind(spec.kind) },
@@ -139,6 +145,7 @@ impl Compiler<'_, '_, '_> {
                 Some(EachPlan { from, when: when.unwrap_or(None), element })
             });
             let each = each.collect();
+            plan.list_paths.extend(self.sources.map(|_| path.clone()));
             plan.lists.push(ListPlan { leaf, flags: bits.flags(path), fixed, each });
         }
         plan
@@ -169,6 +176,29 @@ impl Compiler<'_, '_, '_> {
                 });
             }
         }
+    }
+}
+
+fn origin(sources: &Sources, path: &str, value: &Value) -> Origin {
+    Origin { path: path.to_owned(), place: sources.place(value.at), rule: value.expr.to_string() }
+}
+
+fn trace(event: &EventDraft<'_>, sources: &Sources) -> PlanTrace {
+    let parts = match event.when.as_ref().map(|when| &when.expr) {
+        Some(Expr::All(parts)) => parts.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
+    };
+    let condition = |(part, at): (&Expr, &usize)| Origin { path: String::new(), place: sources.place(*at), rule: part.to_string() };
+    PlanTrace {
+        class: event.class.name.to_string(),
+        place: sources.place(event.at),
+        conditions: parts.iter().zip(&event.when_at).map(condition).collect(),
+        capture: event.capture.as_ref().map(|(on, regex)| Origin {
+            path: String::new(),
+            place: sources.place(regex.span().start),
+            rule: format!("{} ~ '{}'", on.expr, regex.get_ref()),
+        }),
     }
 }
 
