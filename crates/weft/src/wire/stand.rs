@@ -20,6 +20,7 @@ pub struct Site {
     state: Arc<Sqlite>,
     lake: Lake,
     recovery: Recovery,
+    memory: Memory,
 }
 
 impl Site {
@@ -33,7 +34,9 @@ impl Site {
         let file = home.state_file();
         let (state, lake) = tokio::join!(Sqlite::open(&file), Lake::open(options));
         let (lake, recovery) = lake.map_err(Fault::failed)?;
-        Ok(Self { state: Arc::new(state.map_err(Fault::failed)?), lake, recovery })
+        let state = Arc::new(state.map_err(Fault::failed)?);
+        let kept = state.memory(lake.log_id(), lake.committed()).await.map_err(Fault::failed)?;
+        Ok(Self { memory: Memory::read(kept.as_deref()), state, lake, recovery })
     }
 }
 
@@ -66,13 +69,12 @@ impl Stand {
     /// # Errors
     /// The system has no thread for us.
     pub fn start(site: Site, home: &Home, registry: Arc<Registry>, detectors: Vec<Box<dyn Detector>>) -> Result<Self, Fault> {
-        let Site { state, lake, recovery } = site;
+        let Site { state, lake, recovery, memory } = site;
         let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let kept = state.memory(lake.log_id(), lake.committed()).await.map_err(Fault::failed)?;
         let parts = Parts {
             lake,
             state: Arc::<Sqlite>::clone(&state),
-            memory: Memory::read(kept.as_deref()),
+            memory,
             mapping: Arc::new(home.mapper(Arc::clone(&registry))?),
             detectors,
             lateness: Duration::from_secs(home.config.analytics.lateness_seconds),
