@@ -63,7 +63,7 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     let metrics = Arc::new(content.metrics);
     let flow = (stand.pipeline().clone(), stand.queue.clone());
     let mesh = Arc::new(Mesh::new(flow, Arc::clone(&respond), Arc::clone(&state), Arc::clone(&board), Arc::clone(&metrics)));
-    let sessions = Arc::new(KeptSessions(state));
+    let sessions = Arc::new(KeptSessions(Arc::clone(&state)));
     let console = Console::new(mesh, ConsoleConfig { version: env!("CARGO_PKG_VERSION").to_owned(), keys: keys.clone(), secure_cookie: false, sessions });
 
     let (mut doors, pushed) = open_doors(&home, &stand, &content.registry, &run.token, &stop).await?;
