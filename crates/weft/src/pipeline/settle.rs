@@ -69,12 +69,23 @@ impl Pipeline {
 
 fn settle(shared: &Arc<Shared>, now: Timestamp) {
     let Some(watermark) = shared.time.watermark(now) else { return };
-    let mut found: Vec<Finding> = std::mem::take(&mut shared.time.owed.lock().unwrap_or_else(PoisonError::into_inner));
-    for detector in shared.detectors.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
-        found.extend(detector.advance(watermark));
+    let kept = {
+        // What detectors remember is not saved between the moment that they tell and that it is kept.
+        let _in_hand = shared.still.read().unwrap_or_else(PoisonError::into_inner);
+        let mut found: Vec<Finding> = std::mem::take(&mut shared.time.owed.lock().unwrap_or_else(PoisonError::into_inner));
+        for detector in shared.detectors.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+            found.extend(detector.advance(watermark));
+        }
+        let (kept, owed) = work::keep_all(shared, found);
+        shared.time.owed.lock().unwrap_or_else(PoisonError::into_inner).extend(owed);
+        kept
+    };
+    for finding in kept {
+        // A full channel makes time wait: a finding is never dropped.
+        if shared.findings.blocking_send(finding).is_err() {
+            break;
+        }
     }
-    let owed = work::hand_on(shared, found);
-    shared.time.owed.lock().unwrap_or_else(PoisonError::into_inner).extend(owed);
 }
 
 #[cfg(test)]

@@ -85,16 +85,11 @@ fn publish_frame(shared: &Arc<Shared>, logged: Logged, detect: bool) -> Vec<Find
     found
 }
 
-/// Keeps findings that time made, and hands them to the loop; gives back those that could not be kept.
-pub(crate) fn hand_on(shared: &Arc<Shared>, found: Vec<Finding>) -> Vec<Finding> {
+/// Keeps findings that time made; gives back those that are kept, and those that could not be.
+pub(crate) fn keep_all(shared: &Arc<Shared>, found: Vec<Finding>) -> (Vec<Finding>, Vec<Finding>) {
     let (kept, owed): (Vec<Finding>, Vec<Finding>) = found.into_iter().partition(|finding| keep(shared, finding));
     shared.unanswered.lock().unwrap_or_else(PoisonError::into_inner).extend(kept.iter().map(|finding| (finding.uid.clone(), finding.clone())));
-    for finding in kept {
-        if shared.findings.blocking_send(finding).is_err() {
-            break;
-        }
-    }
-    owed
+    (kept, owed)
 }
 
 /// The way is over: what a frame waited, its events waited.
