@@ -30,6 +30,7 @@ const MANIFEST: &str = "connector.toml";
 #[include = "*/connector.toml"]
 #[include = "*/fields.toml"]
 #[include = "*/mapping/*.toml"]
+#[include = "*/pull/*.toml"]
 #[include = "*/detections/*.yml"]
 #[include = "*/checks/*.toml"]
 struct Files;

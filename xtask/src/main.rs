@@ -1,4 +1,4 @@
-//! Chores of the project: `cargo xtask up | test | faults | fuzz | console | ocsf SCHEMA.json |
+//! Chores of the project: `cargo xtask up | test | faults | fuzz | queues | servers | console | ocsf SCHEMA.json |
 //! attack BUNDLE.json VERSION`.
 //!
 //! What it deliberately does not know: the insides of any crate. It runs programs, and its own
@@ -12,6 +12,7 @@ mod independent;
 mod ocsf;
 mod queues;
 mod run;
+mod servers;
 mod suite;
 #[cfg(test)]
 mod tidy;
@@ -20,7 +21,7 @@ mod up;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask up [ARGUMENTS OF weft up] | test | faults [--long] [NAME…] | fuzz [TARGET] [SECONDS] | queues | console | ocsf SCHEMA.json | attack BUNDLE.json VERSION";
+const USAGE: &str = "usage: cargo xtask up [ARGUMENTS OF weft up] | test | faults [--long] [NAME…] | fuzz [TARGET] [SECONDS] | queues | servers | console | ocsf SCHEMA.json | attack BUNDLE.json VERSION";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         ["faults", rest @ ..] => faults::run(&root, rest),
         ["fuzz", rest @ ..] => fuzz::run(&root, rest),
         ["queues"] => queues::run(&root),
+        ["servers"] => servers::install(&root),
         ["console"] => console::build(&root).map(|_| ()),
         ["ocsf", schema] => ocsf::run(&root, Path::new(schema)).map(|done| run::say(&done)),
         ["attack", bundle, version] => attack::run(&root, Path::new(bundle), version).map(|done| run::say(&done)),

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::run::{cargo, command, command_with, have, output, say, step};
-use crate::{console, independent, ocsf, up};
+use crate::{console, independent, ocsf, servers, up};
 
 /// How long the mesh may take to say where it listens.
 const START_SECONDS_MAX: u64 = 60;
@@ -27,6 +27,7 @@ pub(crate) fn run(root: &Path) -> Result<(), String> {
         step("console in a browser", || browser(root, &weft))?;
     }
     step("documentation tests", || command(root, &cargo, &["test", "--locked", "--workspace", "--doc", "--quiet"]))?;
+    step("servers for tests", || servers::install(root))?;
     step("tests", || tests(root, &cargo))?;
     say(&format!("everything passed in {:.0} s", begun.elapsed().as_secs_f64()));
     Ok(())

@@ -14,6 +14,7 @@ mod claims;
 mod entitlements;
 mod files;
 mod panther;
+mod pull;
 mod recall;
 mod scenarios;
 mod strangers;

@@ -100,6 +100,13 @@ export interface TableInfo {
 
 export type SourceHealth = "running" | "idle" | "waiting" | "failed";
 
+export interface PollState {
+  success_ms: number | null;
+  lag_ms: number | null;
+  faults: number;
+  next_ms: number | null;
+}
+
 export interface SourceState {
   source: string;
   stream: string;
@@ -112,6 +119,7 @@ export interface SourceState {
   rejected: number;
   last_ms: number | null;
   recent: number[];
+  poll: PollState | null;
 }
 
 export interface RejectGroup {

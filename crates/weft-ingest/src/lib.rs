@@ -12,6 +12,7 @@ pub mod decode;
 pub mod frame;
 pub mod language;
 pub mod map;
+pub mod pull;
 pub mod recognise;
 pub mod registry;
 pub mod schema;

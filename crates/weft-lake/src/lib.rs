@@ -14,6 +14,7 @@
 //! any vendor, rules, HTTP, and the clock (the caller says when to commit). It is the only crate
 //! that names DataFusion, Delta and Parquet; the table format is behind one private module.
 
+pub mod bucket;
 mod commit;
 mod error;
 mod export;

@@ -7,6 +7,7 @@ mod doors;
 mod life;
 mod read;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -64,6 +65,8 @@ pub struct Config {
     pub files: Vec<FileConfig>,
     /// Records that are not kept, by decision.
     pub drops: Vec<DropPolicy>,
+    /// APIs and buckets to pull from.
+    pub sources: Vec<SourceConfig>,
     /// Limits and budgets.
     pub budget: Budget,
     /// What a response may do here.
@@ -94,6 +97,71 @@ pub struct FileConfig {
     pub path: PathBuf,
     /// Mapping of its records.
     pub stream: String,
+}
+
+/// One API or bucket to pull from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceConfig {
+    /// Name, by which its position is kept.
+    pub name: String,
+    /// File and line, for faults.
+    pub place: String,
+    /// What is pulled.
+    pub kind: SourceKind,
+    /// Where its secrets are.
+    pub secrets: BTreeMap<String, Secret>,
+    /// Time between two polls, milliseconds.
+    pub every_ms: Option<i64>,
+    /// How far back it begins, milliseconds.
+    pub since_ms: Option<i64>,
+    /// How late a record may appear, milliseconds.
+    pub look_back_ms: Option<i64>,
+}
+
+/// What is pulled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceKind {
+    /// An API, as a connector describes it.
+    Pull {
+        /// `connector/name` of the description.
+        description: String,
+        /// What the description asks for.
+        settings: BTreeMap<String, String>,
+        /// Scheme, host and port instead of the description's.
+        origin: Option<String>,
+    },
+    /// Objects of a bucket or folder.
+    Bucket {
+        /// `s3://…`, `az://…`, `gs://…` or `file:///…`, with a prefix.
+        url: String,
+        /// Mapping of the records.
+        stream: String,
+        /// Queue with notices of new objects; none lists the bucket.
+        queue: Option<String>,
+        /// New objects have greater keys.
+        by_key: bool,
+        /// Settings of the object store, by its own names.
+        options: BTreeMap<String, String>,
+    },
+}
+
+/// Where a secret is; it never stands in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Secret {
+    /// In a variable of the environment.
+    Env {
+        /// Its name.
+        variable: String,
+        /// JSON Pointer, when the value is a JSON document.
+        at: Option<String>,
+    },
+    /// In a file.
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// JSON Pointer, when it is a JSON document.
+        at: Option<String>,
+    },
 }
 
 /// How much the mesh may use.
@@ -155,6 +223,7 @@ impl Default for Config {
             tokens: Vec::new(),
             files: Vec::new(),
             drops: Vec::new(),
+            sources: Vec::new(),
             budget: Budget::default(),
             response: ResponseConfig { namespace: None, posture_seconds: 300 },
             analytics: AnalyticsConfig::default(),

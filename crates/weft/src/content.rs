@@ -12,6 +12,7 @@ use rust_embed::RustEmbed;
 use weft_analytics::{Engine, FieldMap, Pipelines, RuleFile};
 use weft_assessment::Metric;
 use weft_identity::decide::{CedarPoint, PolicyFile};
+use weft_ingest::pull::Description;
 use weft_ingest::{ConnectorSource, Registry};
 use weft_policy::Check;
 use weft_response::Playbook;
@@ -148,6 +149,24 @@ fn built(files: &Files, build: Build) -> Result<Arc<Registry>, Vec<String>> {
     if faults.is_empty() { Ok(registry) } else { Err(faults.iter().map(ToString::to_string).collect()) }
 }
 
+/// Descriptions of APIs, by `connector/name`.
+///
+/// # Errors
+/// Every fault, one line each.
+pub fn pulls(files: &Files) -> Result<BTreeMap<String, Arc<Description>>, Vec<String>> {
+    let (mut found, mut faults) = (BTreeMap::new(), Vec::new());
+    for (path, text) in files {
+        let below = path.strip_prefix("connectors/").and_then(|path| path.strip_suffix(".toml"));
+        let Some((connector, name)) = below.and_then(|path| path.split_once("/pull/")) else { continue };
+        let name = format!("{connector}/{name}");
+        match weft_ingest::pull::describe(path, &name, text) {
+            Ok(description) => drop(found.insert(name, Arc::new(description))),
+            Err(told) => faults.extend(told.iter().map(ToString::to_string)),
+        }
+    }
+    if faults.is_empty() { Ok(found) } else { Err(faults) }
+}
+
 /// Which events logsources mean: of all files.
 pub fn fields(files: &Files) -> (FieldMap, Vec<String>) {
     let (mut fields, mut faults) = (FieldMap::default(), Vec::new());
@@ -204,6 +223,7 @@ pub fn compile(files: &Files) -> Result<Content, Vec<String>> {
     let (pipelines, mut refused) = pipelines(files, &[]);
     let (rules, found) = rules(files, None, &pipelines);
     refused.extend(found);
+    faults.extend(pulls(files).err().unwrap_or_default());
     let under = |folder: &'static str, ending: &'static str| files.iter().filter(move |(path, _)| path.contains(folder) && path.ends_with(ending));
     let playbooks = keep(
         under("/playbooks/", ".json").map(|(path, text)| Playbook::parse(path, text).map_err(|found| found.iter().map(ToString::to_string).collect())),

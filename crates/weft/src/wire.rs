@@ -4,6 +4,7 @@ pub mod demo;
 mod doors;
 mod life;
 mod loops;
+pub(crate) mod pulled;
 mod responder;
 mod serve;
 pub mod stand;

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { get } from "../../api/client";
-import type { RejectGroup, SourceHealth, SourceState } from "../../api/types";
+import type { PollState, RejectGroup, SourceHealth, SourceState } from "../../api/types";
 import { bytes, count, rate } from "../../lib/format";
 import { span, stamp } from "../../lib/time";
 import { Prose } from "../../parts/Prose";
@@ -78,6 +78,19 @@ function Totals({ sources }: { sources: SourceState[] }) {
   );
 }
 
+/** Last success, lag, faults in a row and the next poll, in one line. */
+function polled(poll: PollState, now: number) {
+  const parts = [
+    poll.success_ms === null ? "never polled with success" : `polled ${span(now - poll.success_ms)} ago`,
+  ];
+  if (poll.lag_ms !== null) parts.push(`newest record ${span(poll.lag_ms)} behind`);
+  if (poll.faults > 0) parts.push(`${poll.faults} ${poll.faults === 1 ? "fault" : "faults"} in a row`);
+  if (poll.next_ms !== null) {
+    parts.push(poll.next_ms > now ? `next in ${span(poll.next_ms - now)}` : "polling now");
+  }
+  return parts.join(", ");
+}
+
 function SourceTable({ sources }: { sources: SourceState[] }) {
   if (sources.length === 0) {
     return (
@@ -131,6 +144,7 @@ function SourceTable({ sources }: { sources: SourceState[] }) {
                     <Prose text={source.reason} />
                   </span>
                 ) : null}
+                {source.poll ? <span className={css.reason}>{polled(source.poll, now)}</span> : null}
               </td>
               <td className={css.right}>{rate(source.records_per_second)}</td>
               <td>

@@ -12,4 +12,4 @@ pub use events::{Bucket, EventDetail, EventPage, EventRow, FieldValue, FieldValu
 pub use ledger::{LedgerAccount, LedgerAnswer, LedgerTable};
 pub use query::{ColumnInfo, ColumnKind, QueryAnswer, QueryColumn, QueryRequest, TableInfo};
 pub use response::{Change, DecisionView, FindingView, LoopItem, LoopState, Metric, PlanView, PostureCheck, RunDecision, RunState, RunStep, RunView};
-pub use sources::{RejectGroup, SourceHealth, SourceState};
+pub use sources::{PollState, RejectGroup, SourceHealth, SourceState};

@@ -17,6 +17,19 @@ pub enum SourceHealth {
     Failed,
 }
 
+/// How a source that the mesh asks itself is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PollState {
+    /// When a poll succeeded last, epoch milliseconds.
+    pub success_ms: Option<i64>,
+    /// Age of the newest record at that moment, milliseconds.
+    pub lag_ms: Option<i64>,
+    /// Failed polls in a row; the wait between them grows.
+    pub faults: u32,
+    /// When it is polled next, epoch milliseconds.
+    pub next_ms: Option<i64>,
+}
+
 /// One source and its rates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SourceState {
@@ -43,6 +56,9 @@ pub struct SourceState {
     /// Records per second over the last minutes, oldest first, for a small curve.
     #[serde(default)]
     pub recent: Vec<f64>,
+    /// For sources that the mesh asks itself.
+    #[serde(default)]
+    pub poll: Option<PollState>,
 }
 
 /// Rejects that share a stream, a cause and the shape of their message.

@@ -257,6 +257,12 @@ impl Backend for Fake {
                     rejected,
                     last_ms: (read > 0).then_some(self.now_ms - 1_000 * n as i64),
                     recent,
+                    poll: (health == SourceHealth::Failed).then_some(PollState {
+                        success_ms: Some(self.now_ms - 95_000),
+                        lag_ms: Some(42_000),
+                        faults: 3,
+                        next_ms: Some(self.now_ms + 6_000),
+                    }),
                 }
             })
             .collect())

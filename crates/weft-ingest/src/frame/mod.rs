@@ -18,7 +18,7 @@ use crate::language::file::Format;
 use crate::map::program::{Delimiter, Program};
 use crate::registry::Registry;
 
-pub use open::read;
+pub use open::{read, read_container};
 pub use split::Splitter;
 
 /// Longest record that is kept whole, bytes.

@@ -46,6 +46,11 @@ pub fn read(path: &Path, framing: &Framing, take: &mut dyn FnMut(Piece)) -> std:
     Ok(())
 }
 
+/// Reads what a container holds; `packed` is its size, bytes, by which it may unpack.
+pub fn read_container(name: &str, packed: u64, reader: impl Read, framing: &Framing, take: &mut dyn FnMut(Piece)) {
+    Opened { name: name.to_owned(), packed, framing }.container(Box::new(reader), 0, take);
+}
+
 fn folder(path: &Path, framing: &Framing, take: &mut dyn FnMut(Piece)) -> std::io::Result<()> {
     let mut entries: Vec<PathBuf> = std::fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
     entries.sort();

@@ -9,6 +9,7 @@
     reason = "a test may fail loudly"
 )]
 
+mod bucket;
 mod compact;
 mod crash;
 mod damage;

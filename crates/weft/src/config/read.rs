@@ -1,6 +1,7 @@
 //! Reading the file with spans.
 
 mod doors;
+mod source;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -59,6 +60,7 @@ impl Reader<'_> {
             "token",
             "file",
             "drop",
+            "source",
             "bulk",
             "webhook",
             "nats",
@@ -93,6 +95,9 @@ impl Reader<'_> {
         self.doors(table, config);
         for (at, drop) in self.tables(table, "drop") {
             config.drops.extend(self.drop_policy(at, drop));
+        }
+        for (at, source) in self.tables(table, "source") {
+            config.sources.extend(self.source(at, source));
         }
         self.budget(table, config);
         if let Some(networks) = self.table(table, "networks") {
@@ -278,7 +283,7 @@ mod tests {
             faults,
             [
                 "weft.toml:1:10: `listen` must be an address with port, e.g. `\"127.0.0.1:8440\"`",
-                "weft.toml:2:1: unknown key `lissten`; known: listen, lake, retention, syslog, token, file, drop, bulk, webhook, nats, kafka, budget, response, networks, analytics",
+                "weft.toml:2:1: unknown key `lissten`; known: listen, lake, retention, syslog, token, file, drop, source, bulk, webhook, nats, kafka, budget, response, networks, analytics",
                 "weft.toml:4:18: `commit_seconds` must be a whole number from 1 to 3600",
                 "weft.toml:6:1: `token` needs a `secret` of at least 16 characters, e.g. from `openssl rand -hex 24`",
                 "weft.toml:9:1: `file` needs a `path`: a file, a folder, or a folder with a pattern such as `*.log`",

@@ -16,6 +16,7 @@ pub mod kafka;
 #[cfg(feature = "nats")]
 pub mod nats;
 pub mod otlp;
+pub(crate) mod pull;
 #[cfg(any(feature = "kafka", feature = "nats"))]
 pub mod queued;
 pub mod records;

@@ -23,7 +23,7 @@ use weft_lake::{Committed, Kind, Lake, LogError, Logged, Recovery};
 use weft_model::{Detector, Finding, Mapping, RawBatch};
 
 pub use memory::Memory;
-pub use stats::{SourceStat, Stats};
+pub use stats::{Poll, SourceStat, Stats};
 pub use work::Work;
 pub(crate) use work::{OWN_SOURCE, own_batch};
 pub use writer::Writer;

@@ -31,7 +31,29 @@ pub struct SourceStat {
     recent: VecDeque<(i64, u64, u64)>,
 }
 
+/// How a source that is polled is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Poll {
+    /// Stream of its records.
+    pub stream: String,
+    /// When a poll succeeded last.
+    pub success: Option<Timestamp>,
+    /// The newest record that it gave.
+    pub newest: Option<Timestamp>,
+    /// Why the last poll failed, if it did.
+    pub error: Option<String>,
+    /// Failed polls in a row.
+    pub faults: u32,
+    /// When it is polled next.
+    pub next: Option<Timestamp>,
+}
+
 impl SourceStat {
+    /// Of a source that gave nothing yet.
+    pub fn silent(stream: &str) -> Self {
+        Self { stream: stream.to_owned(), ..Self::default() }
+    }
+
     /// Records and bytes a second over the last minute.
     pub fn rates(&self, now: Timestamp) -> (f64, f64) {
         let since = now.0 / 1000 - WINDOW_SECONDS;
@@ -53,6 +75,7 @@ impl SourceStat {
 #[derive(Debug, Default)]
 pub struct Stats {
     sources: Mutex<BTreeMap<SourceId, SourceStat>>,
+    polls: Mutex<BTreeMap<SourceId, Poll>>,
 }
 
 impl Stats {
@@ -96,6 +119,16 @@ impl Stats {
             stat.mapped += events;
             stat.rejected += rejects;
         });
+    }
+
+    /// A source was polled.
+    pub fn polled(&self, source: &SourceId, poll: &Poll) {
+        self.polls.lock().unwrap_or_else(PoisonError::into_inner).insert(source.clone(), poll.clone());
+    }
+
+    /// Every source that is polled.
+    pub fn polls(&self) -> BTreeMap<SourceId, Poll> {
+        self.polls.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Every source with its counts.

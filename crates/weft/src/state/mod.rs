@@ -8,6 +8,7 @@ mod sqlite;
 
 use async_trait::async_trait;
 use serde_json::Value;
+use weft_ingest::pull::Keys;
 use weft_model::{Position, SourceId, Timestamp};
 
 pub use session::KeptSessions;
@@ -31,6 +32,15 @@ pub struct KeptRun {
     pub updated: Timestamp,
     /// All of it.
     pub body: Value,
+}
+
+/// How far an object of a bucket is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Up to this place.
+    Upto(u64),
+    /// All of it.
+    Done,
 }
 
 /// The port.
@@ -60,6 +70,18 @@ pub trait StateStore: Send + Sync {
     async fn memory(&self, log: &str, upto: u64) -> Result<Option<Vec<u8>>, StateError>;
     /// Forgets what is older than what [`StateStore::memory`] gives for `upto`, and other logs.
     async fn forget_memory(&self, log: &str, upto: u64) -> Result<(), StateError>;
+    /// Remembers keys of records that are about to become durable; the same number again replaces.
+    async fn keep_keys(&self, source: &SourceId, keys: &Keys) -> Result<(), StateError>;
+    /// Keys of a source, in order of number.
+    async fn keys(&self, source: &SourceId) -> Result<Vec<Keys>, StateError>;
+    /// Forgets keys whose number is lower, or that are of records before an instant.
+    async fn forget_keys(&self, source: &SourceId, number: u64, before: Timestamp) -> Result<(), StateError>;
+    /// How far an object of a source was read, if it was.
+    async fn object(&self, source: &SourceId, object: &str) -> Result<Option<Progress>, StateError>;
+    /// Remembers how far an object was read.
+    async fn keep_object(&self, source: &SourceId, object: &str, progress: Progress, now: Timestamp) -> Result<(), StateError>;
+    /// Forgets objects that were read before an instant.
+    async fn forget_objects(&self, source: &SourceId, before: Timestamp) -> Result<(), StateError>;
     /// A value by name.
     async fn setting(&self, name: &str) -> Result<Option<String>, StateError>;
     /// Keeps a value by name.

@@ -8,12 +8,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
+use weft_ingest::pull::Keys;
 use weft_model::{Position, SourceId, Timestamp};
 
-use super::{KeptRun, StateError, StateStore};
+use super::{KeptRun, Progress, StateError, StateStore};
 
 /// In order; the number of those applied is kept in `PRAGMA user_version`.
-const MIGRATIONS: [&str; 2] = [include_str!("sqlite/migrations/0001_init.sql"), include_str!("sqlite/migrations/0002_memory.sql")];
+const MIGRATIONS: [&str; 3] =
+    [include_str!("sqlite/migrations/0001_init.sql"), include_str!("sqlite/migrations/0002_memory.sql"), include_str!("sqlite/migrations/0003_pull.sql")];
 /// Most sessions at a time; the oldest goes first.
 const SESSIONS_MAX: i64 = 256;
 /// How long a statement waits for another process that writes (the command line beside `up`).
@@ -151,6 +153,57 @@ impl StateStore for Sqlite {
         Ok(())
     }
 
+    async fn keep_keys(&self, source: &SourceId, keys: &Keys) -> Result<(), StateError> {
+        let ids: Vec<u8> = keys.ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+        let number = i64::try_from(keys.number).unwrap_or(i64::MAX);
+        sqlx::query("INSERT OR REPLACE INTO pull_keys VALUES (?, ?, ?, ?)")
+            .bind(&*source.0)
+            .bind(number)
+            .bind(keys.newest)
+            .bind(ids)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    async fn keys(&self, source: &SourceId) -> Result<Vec<Keys>, StateError> {
+        let sql = "SELECT number, newest_ms, ids FROM pull_keys WHERE source = ? ORDER BY number";
+        let rows: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(sql).bind(&*source.0).fetch_all(&self.pool).await?;
+        let keys = |(number, newest, ids): (i64, i64, Vec<u8>)| Keys {
+            number: u64::try_from(number).unwrap_or_default(),
+            newest,
+            ids: ids.as_chunks::<16>().0.iter().map(|id| u128::from_le_bytes(*id)).collect(),
+        };
+        Ok(rows.into_iter().map(keys).collect())
+    }
+
+    async fn forget_keys(&self, source: &SourceId, number: u64, before: Timestamp) -> Result<(), StateError> {
+        let number = i64::try_from(number).unwrap_or(i64::MAX);
+        let sql = "DELETE FROM pull_keys WHERE source = ? AND (number < ? OR newest_ms < ?)";
+        sqlx::query(sql).bind(&*source.0).bind(number).bind(before.0).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    async fn object(&self, source: &SourceId, object: &str) -> Result<Option<Progress>, StateError> {
+        let sql = "SELECT upto FROM pull_object WHERE source = ? AND object = ?";
+        let upto: Option<Option<i64>> = sqlx::query_scalar(sql).bind(&*source.0).bind(object).fetch_optional(&self.pool).await?;
+        Ok(upto.map(|upto| upto.map_or(Progress::Done, |upto| Progress::Upto(u64::try_from(upto).unwrap_or_default()))))
+    }
+
+    async fn keep_object(&self, source: &SourceId, object: &str, progress: Progress, now: Timestamp) -> Result<(), StateError> {
+        let upto = match progress {
+            Progress::Done => None,
+            Progress::Upto(upto) => Some(i64::try_from(upto).unwrap_or(i64::MAX)),
+        };
+        sqlx::query("INSERT OR REPLACE INTO pull_object VALUES (?, ?, ?, ?)").bind(&*source.0).bind(object).bind(upto).bind(now.0).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    async fn forget_objects(&self, source: &SourceId, before: Timestamp) -> Result<(), StateError> {
+        sqlx::query("DELETE FROM pull_object WHERE source = ? AND at_ms < ?").bind(&*source.0).bind(before.0).execute(&self.pool).await?;
+        Ok(())
+    }
+
     async fn setting(&self, name: &str) -> Result<Option<String>, StateError> {
         Ok(sqlx::query_scalar("SELECT value FROM setting WHERE name = ?").bind(name).fetch_optional(&self.pool).await?)
     }
@@ -213,6 +266,28 @@ mod tests {
         assert_eq!(store.memory("log", 7).await.unwrap(), None);
         assert_eq!(store.memory("log", 100).await.unwrap().as_deref(), Some(&b"eight"[..]));
         assert_eq!(store.memory("other", 5).await.unwrap(), None, "of another log");
+    }
+
+    #[tokio::test]
+    async fn keys_and_objects_are_kept_and_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&folder.path().join("s")).await.unwrap();
+        let source = SourceId::from("pull/a");
+        for number in 1..=3 {
+            let keys = Keys { number, newest: i64::try_from(number).unwrap() * 10, ids: vec![u128::MAX, u128::from(number)] };
+            store.keep_keys(&source, &keys).await.unwrap();
+            store.keep_keys(&source, &keys).await.unwrap();
+        }
+        store.forget_keys(&source, 2, Timestamp(25)).await.unwrap();
+        assert_eq!(store.keys(&source).await.unwrap(), [Keys { number: 3, newest: 30, ids: vec![u128::MAX, 3] }]);
+        assert!(store.keys(&"pull/b".into()).await.unwrap().is_empty());
+        assert_eq!(store.object(&source, "k").await.unwrap(), None);
+        store.keep_object(&source, "k", Progress::Upto(7), Timestamp(1)).await.unwrap();
+        assert_eq!(store.object(&source, "k").await.unwrap(), Some(Progress::Upto(7)));
+        store.keep_object(&source, "k", Progress::Done, Timestamp(2)).await.unwrap();
+        assert_eq!(store.object(&source, "k").await.unwrap(), Some(Progress::Done));
+        store.forget_objects(&source, Timestamp(3)).await.unwrap();
+        assert_eq!(store.object(&source, "k").await.unwrap(), None);
     }
 
     #[tokio::test]

@@ -31,6 +31,10 @@ pub(super) fn run(common: &Common, check: &cli::Check, out: &mut Output) -> Resu
         faults.extend(weft_ingest::Drops::compile(&compiled.registry, &home.config.drops).err().unwrap_or_default());
         faults.extend(home.config.networks.faults().into_iter().map(|fault| format!("networks: {fault}")));
     }
+    let descriptions = content::pulls(&files).unwrap_or_default();
+    if let (Some(home), Some(compiled)) = (&home, &compiled) {
+        faults.extend(crate::wire::pulled::faults(&home.config.sources, &descriptions, &compiled.registry));
+    }
     if !faults.is_empty() {
         return Err(Fault::Misuse(faults));
     }
@@ -42,6 +46,7 @@ pub(super) fn run(common: &Common, check: &cli::Check, out: &mut Output) -> Resu
         for (what, count) in [
             ("connectors", compiled.registry.connectors.len()),
             ("streams", compiled.registry.programs.len()),
+            ("APIs", descriptions.len()),
             ("rules", compiled.rules.len()),
             ("policies", compiled.pdp.ids().count()),
             ("playbooks", compiled.playbooks.len()),

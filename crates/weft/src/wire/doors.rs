@@ -14,12 +14,16 @@ use weft_ingest::Registry;
 use weft_ingest::frame::Framing;
 use weft_model::{Position, SourceId, StreamId};
 
+use super::pulled::{self, Around, Descriptions};
 use crate::cli::Fault;
 use crate::config::{Config, FileConfig};
 use crate::door::file::Follow;
 use crate::door::syslog::Syslog;
 use crate::door::token::{Token, Tokens};
 use crate::door::{Ingress, all_stored, bulk, hec, http, now, otlp, webhook};
+use crate::home::Home;
+use crate::pipeline::Pipeline;
+use crate::state::StateStore;
 use crate::verb::whole;
 
 /// Below which path of the main address the bulk API is.
@@ -156,6 +160,16 @@ impl Doors {
             };
             let thread = std::thread::Builder::new().name("follow".to_owned()).spawn(move || follow.run(&runtime)).map_err(Fault::failed)?;
             self.followers.push(thread);
+        }
+        Ok(())
+    }
+
+    /// Polls APIs and buckets.
+    pub(super) fn pulled(&mut self, home: &Home, descriptions: &Descriptions, pipeline: &Pipeline, state: &Arc<dyn StateStore>) -> Result<(), Fault> {
+        let around =
+            Around { ingress: &self.ingress, registry: &self.registry, home: &home.dir, pipeline, state, positions: &self.positions, stop: &self.stop };
+        for ready in pulled::build(&home.config.sources, descriptions, &around).map_err(Fault::Misuse)? {
+            self.listeners.spawn(ready.puller.run(ready.source, ready.position));
         }
         Ok(())
     }

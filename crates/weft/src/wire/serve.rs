@@ -33,6 +33,7 @@ const TOKEN: &str = "token";
 /// What keeps it from starting; after that, what keeps it from stopping cleanly.
 pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     let files = content::files(&home.dir).map_err(Fault::Misuse)?;
+    let descriptions = content::pulls(&files).map_err(Fault::Misuse)?;
     let compiling = tokio::task::spawn_blocking(move || content::compile(&files));
     // A long log takes as long to look through as all content to compile.
     let site = Site::open(&home).await;
@@ -67,6 +68,7 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     let console = Console::new(mesh, ConsoleConfig { version: env!("CARGO_PKG_VERSION").to_owned(), keys: keys.clone(), secure_cookie: false, sessions });
 
     let (mut doors, pushed) = open_doors(&home, &stand, &content.registry, &run.token, &stop).await?;
+    doors.pulled(&home, &descriptions, stand.pipeline(), &state)?;
     let app = pushed.merge(console.router());
     let http = tokio::spawn(doors::serve(listener, app, stop.clone()));
     let loops = Loops {

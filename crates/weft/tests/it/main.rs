@@ -9,6 +9,8 @@
     reason = "a test may fail loudly"
 )]
 
+mod api;
+mod bucket;
 mod command;
 mod conformance;
 mod demo;
@@ -16,6 +18,7 @@ mod fairness;
 mod faults;
 mod lake;
 mod mesh;
+mod pull;
 mod rules;
 mod trust;
 
