@@ -42,7 +42,7 @@ async fn make(dir: &Path, rows: u64) {
             if count > 0 {
                 let logged = lake.append(raw(from), false).await.expect("an append").logged.expect("a frame");
                 let batch = EventBatch { class: ClassUid(4001), source: "bench".into(), rows: events(from, count, rows) };
-                lake.publish(logged, Mapped { batches: vec![batch], rejects: Vec::new() }).expect("rows that fit");
+                lake.publish(logged, Mapped { batches: vec![batch], ..Mapped::default() }).expect("rows that fit");
             }
         }
         let done = lake.commit().await.expect("a commit");
