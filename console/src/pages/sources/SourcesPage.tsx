@@ -81,10 +81,13 @@ function Totals({ sources }: { sources: SourceState[] }) {
 /** Last success, lag, faults in a row and the next poll, in one line. */
 function polled(poll: PollState, now: number) {
   const parts = [
-    poll.success_ms === null ? "never polled with success" : `polled ${span(now - poll.success_ms)} ago`,
+    poll.success_ms === null
+      ? "never polled with success"
+      : `polled ${span(now - poll.success_ms)} ago`,
   ];
   if (poll.lag_ms !== null) parts.push(`newest record ${span(poll.lag_ms)} behind`);
-  if (poll.faults > 0) parts.push(`${poll.faults} ${poll.faults === 1 ? "fault" : "faults"} in a row`);
+  if (poll.faults > 0)
+    parts.push(`${poll.faults} ${poll.faults === 1 ? "fault" : "faults"} in a row`);
   if (poll.next_ms !== null) {
     parts.push(poll.next_ms > now ? `next in ${span(poll.next_ms - now)}` : "polling now");
   }
@@ -144,7 +147,9 @@ function SourceTable({ sources }: { sources: SourceState[] }) {
                     <Prose text={source.reason} />
                   </span>
                 ) : null}
-                {source.poll ? <span className={css.reason}>{polled(source.poll, now)}</span> : null}
+                {source.poll ? (
+                  <span className={css.reason}>{polled(source.poll, now)}</span>
+                ) : null}
               </td>
               <td className={css.right}>{rate(source.records_per_second)}</td>
               <td>
