@@ -191,7 +191,9 @@ function Facts({ answer, since }: { answer: QueryAnswer | undefined; since: numb
       <span>
         <strong>{count(answer.rows.length)}</strong> rows in {count(answer.elapsed_ms)} ms
         {answer.rows_scanned === undefined ? "" : `, ${compact(answer.rows_scanned)} read`}
-        {answer.files_read ? `, ${count(answer.files_read[0])} of ${count(answer.files_read[1])} files` : ""}
+        {answer.files_read
+          ? `, ${count(answer.files_read[0])} of ${count(answer.files_read[1])} files`
+          : ""}
         {answer.warnings?.length ? `. Not whole: ${answer.warnings.join("; ")}` : ""}
         {answer.truncated ? ". More exist: the row budget is used up" : ""}
       </span>
