@@ -42,7 +42,7 @@ impl Reader<'_> {
                 None
             }
         };
-        let place = self.place(at);
+        let place = format!("{}:{}", self.file, self.place(at).0);
         let (every_ms, since_ms, look_back_ms) = (self.span(table, "every"), self.span(table, "since"), self.span(table, "look_back"));
         let source = SourceConfig { name, place, kind: kind?, secrets: self.secrets(table), every_ms, since_ms, look_back_ms };
         (self.faults.len() == before).then_some(source)
@@ -52,11 +52,6 @@ impl Reader<'_> {
         let mut found = None;
         self.string(table, name, |text| found = Some(text));
         found
-    }
-
-    fn place(&self, at: usize) -> String {
-        let before = self.text.get(..at.min(self.text.len())).unwrap_or(self.text);
-        format!("{}:{}", self.file, before.matches('\n').count() + 1)
     }
 
     fn foreign(&mut self, table: &Table<'_>, kind: &str, names: &[&str]) {
