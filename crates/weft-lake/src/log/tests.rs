@@ -1,4 +1,5 @@
 //! The log against a disk that loses power, fills up, fails to sync, and rots.
+#![allow(clippy::print_stdout, reason = "the command for faults reads these lines")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
