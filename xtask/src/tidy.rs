@@ -50,13 +50,14 @@ const COMMON: [&str; 12] =
 /// Where a name stands for a form of text that many tools write, and is a word of the mapping language;
 /// or, in a rule, for a program that anybody may run; or
 /// for what a library or a protocol calls itself.
-const FORMATS: [(&str, &str); 6] = [
+const FORMATS: [(&str, &str); 7] = [
     ("crates/weft-ingest/", "zeek"),
     ("crates/weft/src/door/", "splunk"),
     ("crates/weft/src/door/bulk/", "elastic"),
     ("crates/weft/src/wire/", "elastic"),
     ("content/detections/behaviour/", "teamviewer"),
     ("crates/weft-lake/src/bucket/", "aws"),
+    ("crates/weft-lake/src/bucket/", "google"),
 ];
 
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
