@@ -50,7 +50,10 @@ const COMMON: [&str; 12] =
 /// Where a name stands for a form of text that many tools write, and is a word of the mapping language;
 /// or, in a rule, for a program that anybody may run; or
 /// for what a library or a protocol calls itself.
-const FORMATS: [(&str, &str); 7] = [
+const FORMATS: [(&str, &str); 9] = [
+    // The name of a protocol's service, and of the cryptography that TLS is built on.
+    ("crates/weft/src/door/otlp/", "opentelemetry"),
+    ("crates/weft/src/door/tls.rs", "aws"),
     ("crates/weft-ingest/", "zeek"),
     ("crates/weft/src/door/", "splunk"),
     ("crates/weft/src/door/bulk/", "elastic"),
