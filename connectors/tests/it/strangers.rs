@@ -9,7 +9,7 @@ const MISTAKEN_MAX: f64 = 0.05;
 /// Share of the records in the class that their own connector gives them.
 const SAME_CLASS_MIN: f64 = 0.40;
 /// Facts that a stranger's record must tell, each in this share of the records that have it.
-const FACTS_MIN: [(&str, f64); 5] = [("user", 0.70), ("source", 0.60), ("destination", 0.50), ("host", 0.60), ("time", 0.75)];
+const FACTS_MIN: [(&str, f64); 5] = [("user", 0.70), ("source", 0.60), ("destination", 0.50), ("host", 0.60), ("time", 0.70)];
 
 #[test]
 fn a_tool_that_is_hidden_is_still_understood() {

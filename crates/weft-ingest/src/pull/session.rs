@@ -376,7 +376,9 @@ impl Session {
             bytes += record.len();
             if let Some((records, newest)) = chunks.last_mut() {
                 records.push(RawRecord { id, bytes: record });
-                *newest = (*newest).max(time.unwrap_or_else(|| self.server_now(now)));
+                // A lasting place is in order of arrival: the key may be met again as long as arrivals are.
+                let met = time.filter(|_| !self.description.page.lasting).unwrap_or_else(|| self.server_now(now));
+                *newest = (*newest).max(met);
             }
         }
         let duplicates = all - here.len() as u64;

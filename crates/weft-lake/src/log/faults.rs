@@ -44,7 +44,7 @@ fn written() -> (Arc<SimulatedDisk>, PathBuf, Vec<u8>, Vec<usize>) {
     drop(log);
     let segment = disk.names(Path::new(DIR), ".wal").pop().unwrap();
     let bytes = disk.read(&segment).unwrap();
-    let starts: Vec<usize> = bytes.windows(4).enumerate().filter(|(_, window)| *window == b"wFr1").map(|(at, _)| at).collect();
+    let starts: Vec<usize> = bytes.windows(4).enumerate().filter(|(_, window)| *window == b"wFr2").map(|(at, _)| at).collect();
     assert_eq!(starts.len(), FRAMES as usize);
     (disk, segment, bytes, starts)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Fields, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -55,6 +55,9 @@ const COMMON: &[&str] = &[
     "unmapped",
     "extra",
 ];
+
+/// Those of them that have parts.
+const NESTED: [&str; 8] = ["metadata", "actor", "user", "device", "src_endpoint", "dst_endpoint", "observables", "finding_info"];
 
 /// A file and the table that it is in.
 #[derive(Debug, Clone)]
@@ -207,8 +210,19 @@ fn located<'a>(name: &'a str, view: &'a TableView) -> impl Iterator<Item = Locat
     view.files.iter().map(move |file| Located { table: Arc::clone(&table), path: format!("{name}/{}", file.path), file: Arc::clone(file) })
 }
 
+/// The plain common columns of a lake without events: a question is answered by nothing, not refused.
+fn empty_schema() -> SchemaRef {
+    let number = |name: &str| name == "time" || name.ends_with("_id") || name.ends_with("_uid");
+    let plain = COMMON.iter().filter(|name| !NESTED.contains(name));
+    let columns = plain.map(|name| Arc::new(Field::new(*name, if number(name) { DataType::Int64 } else { DataType::Utf8 }, true)));
+    Arc::new(Schema::new(columns.chain([day_field()]).collect::<Fields>()))
+}
+
 /// The common columns, each as wide as any table has it; one whose types disagree is left out.
 fn common_schema<'a>(tables: impl Iterator<Item = &'a SchemaRef> + Clone) -> SchemaRef {
+    if tables.clone().next().is_none() {
+        return empty_schema();
+    }
     let columns = COMMON.iter().filter_map(|name| {
         let mut fields = tables.clone().filter_map(|table| table.field_with_name(name).ok());
         let first: SchemaRef = Arc::new(Schema::new(vec![fields.next()?.clone()]));

@@ -114,7 +114,7 @@ proptest! {
 }
 
 fn parquet_files(dir: &Path, table: &str) -> Vec<PathBuf> {
-    let days = std::fs::read_dir(dir.join("lake").join(table)).unwrap().flatten().map(|day| day.path()).filter(|day| !day.ends_with("_delta_log"));
+    let days = std::fs::read_dir(dir.join("lake").join(table)).unwrap().flatten().map(|day| day.path()).filter(|day| day.to_string_lossy().contains("day="));
     days.flat_map(|day| std::fs::read_dir(day).unwrap().flatten().map(|file| file.path()).collect::<Vec<_>>()).collect()
 }
 
