@@ -10,7 +10,7 @@ const KEYS_MAX: usize = 2_000_000;
 pub struct Keys {
     /// Number of the chunk.
     pub number: u64,
-    /// Newest event of the chunk, epoch milliseconds.
+    /// Newest event of the chunk, epoch milliseconds; where a place is in order of arrival, when it was taken.
     pub newest: i64,
     /// Record ids.
     pub ids: Vec<u128>,
