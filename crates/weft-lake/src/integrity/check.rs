@@ -148,36 +148,32 @@ impl Checked {
             return Ok(Some(slice(&all, 0, range)));
         };
         let Some(index) = seal.index(size).map(|index| index.start as u64..index.end as u64) else { return Ok(None) };
+        let blocks = seal.touched(range);
+        let mut wanted = aligned(seal, &blocks, range);
         let known = guard.state().digests.clone();
         let digests = match known {
             Some(digests) => digests,
             None => {
-                let bytes = match self.fetch(location, index.clone()).await {
+                // Footers are read from the end of the file: what is asked for is fetched with them.
+                let end = if wanted.end > index.start { wanted.start.min(index.start)..size } else { index.clone() };
+                let bytes = match self.fetch(location, end.clone()).await {
                     Ok(bytes) => bytes,
                     Err(error) => return gone(error),
                 };
-                let Some(digests) = seal.digests(&bytes) else { return Ok(None) };
-                let digests: Arc<[u8]> = digests.into();
+                let Some(digests) = seal.digests(&slice(&bytes, end.start, &index)).map(Arc::<[u8]>::from) else { return Ok(None) };
                 guard.state().digests = Some(Arc::clone(&digests));
-                if index.start <= range.start {
-                    return Ok(Some(slice(&bytes, index.start, range)));
+                if end.start <= wanted.start {
+                    return Ok(take(guard, seal, &digests, blocks, &bytes, end.start, range));
                 }
                 digests
             }
         };
-        let blocks = seal.touched(range);
-        let start = seal.block(blocks.start).start.min(range.start);
-        let end = if blocks.is_empty() { range.end } else { seal.block(blocks.end - 1).end.max(range.end) };
-        let bytes = match self.fetch(location, start..end).await {
+        wanted.end = wanted.end.min(size);
+        let bytes = match self.fetch(location, wanted.clone()).await {
             Ok(bytes) => bytes,
             Err(error) => return gone(error),
         };
-        let good = blocks.clone().all(|block| seal.is_whole(&digests, block, &slice(&bytes, start, &seal.block(block))));
-        if !good {
-            return Ok(None);
-        }
-        guard.set_whole(blocks);
-        Ok(Some(slice(&bytes, start, range)))
+        Ok(take(guard, seal, &digests, blocks, &bytes, wanted.start, range))
     }
 
     /// The whole file from its redundancy, kept in memory until it is written anew.
@@ -217,6 +213,23 @@ impl Checked {
             }
         }
     }
+}
+
+/// The bytes of whole blocks that hold a range.
+fn aligned(seal: &Seal, blocks: &Range<usize>, range: &Range<u64>) -> Range<u64> {
+    if blocks.is_empty() {
+        return range.clone();
+    }
+    seal.block(blocks.start).start.min(range.start)..seal.block(blocks.end - 1).end.max(range.end)
+}
+
+/// The range out of `bytes`, when its blocks are whole.
+fn take(guard: &Guard, seal: &Seal, digests: &[u8], blocks: Range<usize>, bytes: &Bytes, start: u64, range: &Range<u64>) -> Option<Bytes> {
+    let good = blocks.clone().all(|block| seal.is_whole(digests, block, &slice(bytes, start, &seal.block(block))));
+    good.then(|| {
+        guard.set_whole(blocks);
+        slice(bytes, start, range)
+    })
 }
 
 /// A file that is not there is damage like any other.

@@ -34,6 +34,8 @@ use notes::Notes;
 pub use notes::QueryStats;
 use provider::EventTable;
 
+/// Bytes that are read from the end of a file to have its footer with one read.
+const FOOTER_BYTES: usize = 64 << 10;
 /// The name under which queries see the object store of the lake.
 const STORE: &str = "weft-lake://tables";
 /// All classes as one table.
@@ -195,6 +197,7 @@ impl Core {
         let options = config.options_mut();
         options.execution.parquet.pushdown_filters = true;
         options.execution.parquet.reorder_filters = true;
+        options.execution.parquet.metadata_size_hint = Some(FOOTER_BYTES);
         // Text stays as it is written: the console and the rules read plain strings.
         options.execution.parquet.schema_force_view_types = false;
         options.sql_parser.map_string_types_to_utf8view = false;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use datafusion::datasource::physical_plan::{FileGroup, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_plan::ExecutionPlan;
 use serde::Serialize;
@@ -13,7 +14,7 @@ use serde::Serialize;
 pub struct QueryStats {
     /// Data files of the tables that were asked.
     pub files: u64,
-    /// Of them, those that could hold an answer and were opened for rows.
+    /// Of them, those that could hold an answer and were read; none when the table's log had the answer.
     pub files_read: u64,
     /// Bytes that were asked of them.
     pub bytes_read: u64,
@@ -28,10 +29,9 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    /// A scan of `all` files needs `read` of them.
-    pub(super) fn files(&self, all: usize, read: usize) {
+    /// A table of so many files is asked.
+    pub(super) fn files(&self, all: usize) {
         self.files.fetch_add(all as u64, Ordering::Relaxed);
-        self.read.fetch_add(read as u64, Ordering::Relaxed);
     }
 
     pub(super) fn warn(&self, warning: String) {
@@ -40,7 +40,9 @@ impl Notes {
 
     /// Takes from the plan what it counted while it ran.
     pub(super) fn finish(&self, plan: &dyn ExecutionPlan) {
-        if plan.downcast_ref::<DataSourceExec>().is_some() {
+        if let Some((scan, _)) = plan.downcast_ref::<DataSourceExec>().and_then(|source| source.downcast_to_file_source::<ParquetSource>()) {
+            let files: usize = scan.file_groups.iter().map(FileGroup::len).sum();
+            self.read.fetch_add(files as u64, Ordering::Relaxed);
             let scanned = plan.metrics().and_then(|metrics| metrics.sum_by_name("bytes_scanned")).map_or(0, |bytes| bytes.as_usize());
             self.bytes.fetch_add(scanned as u64, Ordering::Relaxed);
         }

@@ -117,7 +117,7 @@ impl EventTable {
         } else {
             prune::by_content(files, &wanted, &*reader).await?.iter().map(|(file, plan)| partitioned(file, plan.clone(), &self.schema)).collect()
         };
-        self.core.notes.files(self.files.len(), files.len());
+        self.core.notes.files(self.files.len());
         if files.is_empty() {
             return Ok(None);
         }

@@ -167,7 +167,7 @@ pub(super) async fn by_content(
 ) -> Result<Vec<(Located, Option<ParquetAccessPlan>)>> {
     let metrics = ExecutionPlanMetricsSet::new();
     let look = |file: Located| {
-        let reader = factory.create_reader(0, PartitionedFile::new(file.path.clone(), file.file.size), None, &metrics);
+        let reader = factory.create_reader(0, PartitionedFile::new(file.path.clone(), file.file.size), Some(super::FOOTER_BYTES), &metrics);
         async move { Ok::<_, datafusion::error::DataFusionError>((file, row_groups(reader?, wanted).await?)) }
     };
     let looked: Vec<_> = stream::iter(files).map(look).buffered(LOOKS).try_collect().await?;
