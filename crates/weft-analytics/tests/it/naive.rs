@@ -1,5 +1,10 @@
 //! The engine finds what a row-by-row evaluator of the same rules finds.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray as _, StringViewArray};
+use arrow::datatypes::{DataType, Schema};
+use arrow::record_batch::RecordBatch;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use weft_analytics::sigma::condition::Condition;
@@ -7,7 +12,7 @@ use weft_analytics::sigma::detection::{Detection, Matcher};
 use weft_analytics::sigma::pattern::{Piece, Test};
 use weft_analytics::sigma::rule::{self, Body};
 use weft_analytics::{FieldMap, RuleFile, compile};
-use weft_model::Detector as _;
+use weft_model::{Detector as _, EventBatch};
 
 use crate::events::batch;
 
@@ -116,11 +121,27 @@ fn rule_text() -> impl Strategy<Value = String> {
     })
 }
 
+/// Top-level texts as views.
+fn viewed(batch: &EventBatch) -> EventBatch {
+    let schema = batch.rows.schema();
+    let mut fields = Vec::new();
+    let columns = schema.fields().iter().zip(batch.rows.columns()).map(|(field, column)| {
+        if *field.data_type() != DataType::Utf8 {
+            fields.push(field.as_ref().clone());
+            return Arc::clone(column);
+        }
+        fields.push(field.as_ref().clone().with_data_type(DataType::Utf8View));
+        Arc::new(column.as_string::<i32>().iter().collect::<StringViewArray>()) as ArrayRef
+    });
+    let columns: Vec<ArrayRef> = columns.collect();
+    EventBatch { rows: RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap(), ..batch.clone() }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_engine_agrees_with_a_naive_evaluator(texts in prop::collection::vec(rule_text(), 1..4), mut events in prop::collection::vec(event(), 1..12)) {
+    fn the_engine_agrees_with_a_naive_evaluator(texts in prop::collection::vec(rule_text(), 1..4), mut events in prop::collection::vec(event(), 1..12), cut in 0usize..12) {
         events.iter_mut().enumerate().for_each(|(at, event)| { event["time"] = json!(at); event["metadata"] = json!({"uid": at.to_string()}); });
         let files: Vec<RuleFile> = texts.iter().enumerate().map(|(at, text)| RuleFile { name: at.to_string(), text: text.replace("title: t", &format!("title: t{at}")) }).collect();
         let (mut engine, faults) = compile(&files, &FieldMap::parse(KIND).unwrap());
@@ -134,6 +155,18 @@ proptest! {
         }
         found.sort();
         expected.sort();
-        prop_assert_eq!(found, expected, "{}\n{:?}", texts.join("\n"), events);
+        prop_assert_eq!(&found, &expected, "{}\n{:?}", texts.join("\n"), events);
+        // The lake hands the same events out in other portions, and texts as views.
+        let (mut hunter, _) = compile(&files, &FieldMap::parse(KIND).unwrap());
+        let at = cut % (events.len() + 1);
+        let whole = viewed(&batch(1, &events));
+        let portions = [whole.rows.slice(0, at), whole.rows.slice(at, events.len() - at)];
+        let mut hunted: Vec<(String, String)> = portions
+            .into_iter()
+            .flat_map(|rows| hunter.observe(&EventBatch { rows, ..whole.clone() }))
+            .map(|finding| (finding.title, finding.evidence[0].uid.clone()))
+            .collect();
+        hunted.sort();
+        prop_assert_eq!(hunted, expected);
     }
 }
