@@ -59,7 +59,7 @@ function Accounts({ ledger }: { ledger: LedgerAnswer }) {
           ))}
         </ul>
       )}
-      <div className={css.scroll} tabIndex={0} role="region" aria-label="Conservation ledger">
+      <div className={css.scroll} tabIndex={0} role="region" aria-label="Accounts per source">
         <table className={css.table}>
           <thead>
             <tr>
