@@ -50,7 +50,7 @@ const COMMON: [&str; 12] =
 /// Where a name stands for a form of text that many tools write, and is a word of the mapping language;
 /// or, in a rule, for a program that anybody may run; or
 /// for what a library or a protocol calls itself.
-const FORMATS: [(&str, &str); 9] = [
+const FORMATS: [(&str, &str); 17] = [
     // The name of a protocol's service, and of the cryptography that TLS is built on.
     ("crates/weft/src/door/otlp/", "opentelemetry"),
     ("crates/weft/src/door/tls.rs", "aws"),
@@ -59,6 +59,14 @@ const FORMATS: [(&str, &str); 9] = [
     ("crates/weft/src/door/bulk/", "elastic"),
     ("crates/weft/src/wire/", "elastic"),
     ("content/detections/behaviour/", "teamviewer"),
+    ("content/detections/endpoint/", "docker"),
+    ("content/detections/endpoint/", "clamav"),
+    ("content/detections/endpoint/", "wazuh"),
+    ("content/detections/endpoint/", "osquery"),
+    ("content/detections/endpoint/", "nmap"),
+    ("content/detections/endpoint/", "nginx"),
+    ("content/detections/network/", "nmap"),
+    ("content/detections/network/", "nuclei"),
     ("crates/weft-lake/src/bucket/", "aws"),
     ("crates/weft-lake/src/bucket/", "google"),
 ];

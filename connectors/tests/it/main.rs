@@ -11,6 +11,7 @@
 
 mod blocked;
 mod claims;
+mod detections;
 mod entitlements;
 mod files;
 mod panther;
@@ -19,3 +20,4 @@ mod recall;
 mod scenarios;
 mod strangers;
 mod telemetry;
+mod verdicts;

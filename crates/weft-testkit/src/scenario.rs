@@ -136,6 +136,34 @@ pub fn raw_records(registry: &std::sync::Arc<Registry>, folder: &Path) -> std::i
     Ok(all)
 }
 
+/// One part of a scenario of a rule: what came in, and the findings that it must give.
+#[derive(Debug, Clone)]
+pub struct Story {
+    /// Raw blocks, in order.
+    pub raws: Vec<Raw>,
+    /// The block `finding` that ends it: a title a line, or nothing.
+    pub findings: Vec<String>,
+}
+
+/// The stories of a rule's scenario: blocks `raw`, each run of them ended by a block `finding`.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn stories(registry: &std::sync::Arc<Registry>, file: &Path) -> std::io::Result<Vec<Story>> {
+    let (mut all, mut raws) = (Vec::new(), Vec::new());
+    for block in blocks(&std::fs::read_to_string(file)?) {
+        match block.kind.as_str() {
+            "raw" => raws.push(records(registry, &block)),
+            "finding" => {
+                let findings = block.text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+                all.push(Story { raws: std::mem::take(&mut raws), findings });
+            }
+            _ => {}
+        }
+    }
+    Ok(all)
+}
+
 fn records(registry: &std::sync::Arc<Registry>, raw: &Block) -> Raw {
     let stream = raw.attribute("stream").unwrap_or("auto");
     let framing = Framing::of(registry, &StreamId::from(stream)).unwrap_or_default();
