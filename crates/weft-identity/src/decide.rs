@@ -1,54 +1,22 @@
 //! The policy decision point: Cedar, closed by default.
 
-use std::collections::BTreeMap;
-use std::fmt;
+pub(crate) mod clause;
+mod index;
+mod policies;
+
 use std::str::FromStr;
 
-use cedar_policy::ffi::DetailedError;
-use cedar_policy::{
-    Authorizer, Context, Decision as CedarDecision, Effect as CedarEffect, Entities, EntityId, EntityTypeName, Policy, PolicyId, PolicySet, Request, Schema,
-    ValidationMode, Validator,
-};
+use cedar_policy::{Context, Entities, EntityId, EntityTypeName, Request, Schema};
 use serde_json::{Map, Value, json};
 use weft_model::{AccessRequest, Decision, DecisionPoint, Effect, EntityUid, Facts};
 
-/// Longest file of policies.
-const FILE_BYTES_MAX: usize = 1 << 20;
-
-/// A file of policies, or the schema, as text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PolicyFile {
-    /// Name, for messages.
-    pub name: String,
-    /// Cedar.
-    pub text: String,
-}
-
-/// What is wrong with a policy or the schema.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PolicyFault {
-    /// File.
-    pub file: String,
-    /// Line, from 1; 0 for the file as a whole.
-    pub line: usize,
-    /// Column, from 1.
-    pub column: usize,
-    /// For a person.
-    pub reason: String,
-}
-
-impl fmt::Display for PolicyFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.reason)
-    }
-}
+pub use index::PolicyIndex;
+pub use policies::{Naming, Policies, PolicyFault, PolicyFile};
 
 /// Decides by Cedar policies that were checked against a schema.
 pub struct CedarPoint {
-    authorizer: Authorizer,
+    policies: Policies,
     schema: Schema,
-    policies: PolicySet,
-    reasons: BTreeMap<String, String>,
 }
 
 impl CedarPoint {
@@ -58,39 +26,19 @@ impl CedarPoint {
     /// # Errors
     /// Every fault of every file: a policy set with a hole is no policy set.
     pub fn compile(schema: &PolicyFile, files: &[PolicyFile]) -> Result<Self, Vec<PolicyFault>> {
-        let (parsed, _warnings) = Schema::from_cedarschema_str(&schema.text).map_err(|error| located(schema, &DetailedError::from(&error)))?;
-        let (mut policies, mut places, mut faults) = (PolicySet::new(), BTreeMap::new(), Vec::new());
-        for file in files {
-            for policy in parse(file).unwrap_or_else(|broken| {
-                faults.extend(broken);
-                Vec::new()
-            }) {
-                places.insert(policy.id().to_string(), file);
-                if let Err(error) = policies.add(policy) {
-                    faults.push(PolicyFault { file: file.name.clone(), line: 0, column: 0, reason: error.to_string() });
-                }
-            }
-        }
-        let checked = Validator::new(parsed.clone()).validate(&policies, ValidationMode::default());
-        for error in checked.validation_errors() {
-            let file = places.get(&error.policy_id().to_string()).copied().unwrap_or(schema);
-            faults.extend(located(file, &DetailedError::from(error)));
-        }
-        if !faults.is_empty() {
-            return Err(faults);
-        }
-        let reasons = policies.policies().filter_map(|policy| Some((policy.id().to_string(), policy.annotation("why")?.to_owned()))).collect();
-        Ok(Self { authorizer: Authorizer::new(), schema: parsed, policies, reasons })
+        let policies = Policies::compile(Some(schema), files, Naming::Explained)?;
+        let schema = policies.schema().cloned().ok_or_else(Vec::new)?;
+        Ok(Self { policies, schema })
     }
 
     /// Why a policy exists, as its author wrote it.
     pub fn why(&self, id: &str) -> Option<&str> {
-        self.reasons.get(id).map(String::as_str)
+        self.policies.why(id)
     }
 
     /// Ids of all policies.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.reasons.keys().map(String::as_str)
+        self.policies.ids()
     }
 
     fn ask(&self, request: &AccessRequest, facts: &Facts) -> Result<Decision, String> {
@@ -100,29 +48,7 @@ impl CedarPoint {
             .map_err(|error| format!("the context of `{}` does not fit the schema: {error}", request.action))?;
         let asked = Request::new(uid(&request.principal)?, action, uid(&request.resource)?, context, Some(&self.schema)).map_err(|error| error.to_string())?;
         let entities = Entities::from_json_value(entities(facts), Some(&self.schema)).map_err(|error| format!("the facts do not fit the schema: {error}"))?;
-        Ok(self.outcome(&self.authorizer.is_authorized(&asked, &self.policies, &entities)))
-    }
-
-    /// A forbid that could not be evaluated counts as one that holds: Cedar skips it, which would
-    /// open what it was written to close.
-    fn outcome(&self, answer: &cedar_policy::Response) -> Decision {
-        let mut determining: Vec<String> = answer.diagnostics().reason().map(ToString::to_string).collect();
-        let mut effect = if answer.decision() == CedarDecision::Allow { Effect::Permit } else { Effect::Forbid };
-        let mut errors = Vec::new();
-        let mut failed = Vec::new();
-        for cedar_policy::AuthorizationError::PolicyEvaluationError(error) in answer.diagnostics().errors() {
-            errors.push(error.to_string());
-            if self.policies.policy(error.policy_id()).is_some_and(|policy| policy.effect() == CedarEffect::Forbid) {
-                failed.push(error.policy_id().to_string());
-            }
-        }
-        if effect == Effect::Permit && !failed.is_empty() {
-            effect = Effect::Forbid;
-            determining = failed;
-        }
-        determining.sort();
-        errors.sort();
-        Decision { effect, determining, errors }
+        Ok(self.policies.outcome(&self.policies.index().is_authorized(&asked, &entities)))
     }
 }
 
@@ -130,25 +56,6 @@ impl DecisionPoint for CedarPoint {
     fn decide(&self, request: &AccessRequest, facts: &Facts) -> Decision {
         self.ask(request, facts).unwrap_or_else(|error| Decision { effect: Effect::Forbid, determining: Vec::new(), errors: vec![error] })
     }
-}
-
-/// The policies of a file under the ids that their `@id` gives.
-fn parse(file: &PolicyFile) -> Result<Vec<Policy>, Vec<PolicyFault>> {
-    let whole = |reason: String| vec![PolicyFault { file: file.name.clone(), line: 0, column: 0, reason }];
-    if file.text.len() > FILE_BYTES_MAX {
-        return Err(whole(format!("the file is longer than {FILE_BYTES_MAX} bytes; split it")));
-    }
-    let set =
-        PolicySet::from_str(&file.text).map_err(|errors| errors.iter().flat_map(|error| located(file, &DetailedError::from(error))).collect::<Vec<_>>())?;
-    let mut faults = Vec::new();
-    let mut policies = Vec::new();
-    for policy in set.policies() {
-        match (policy.annotation("id"), policy.annotation("why")) {
-            (Some(id), Some(why)) if !id.is_empty() && !why.is_empty() => policies.push(policy.new_id(PolicyId::new(id))),
-            (id, _) => faults.extend(whole(format!("the policy `{}` needs @id and @why", id.map_or_else(|| policy.id().to_string(), str::to_owned)))),
-        }
-    }
-    if faults.is_empty() { Ok(policies) } else { Err(faults) }
 }
 
 fn uid(entity: &EntityUid) -> Result<cedar_policy::EntityUid, String> {
@@ -168,23 +75,4 @@ fn entities(facts: &Facts) -> Value {
 /// Cedar has no null: what is not known is absent.
 fn without_null(attributes: &Map<String, Value>) -> Map<String, Value> {
     attributes.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), value.clone())).collect()
-}
-
-/// One fault for each place that the error names.
-fn located(file: &PolicyFile, error: &DetailedError) -> Vec<PolicyFault> {
-    let reason = |error: &DetailedError| {
-        let help = error.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
-        format!("{}{help}", error.message)
-    };
-    let at = error.source_locations.first().map_or((0, 0), |label| place(&file.text, label.loc.start));
-    let mut faults = vec![PolicyFault { file: file.name.clone(), line: at.0, column: at.1, reason: reason(error) }];
-    faults.extend(error.related.iter().flat_map(|related| located(file, related)));
-    faults
-}
-
-fn place(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    (line, column)
 }

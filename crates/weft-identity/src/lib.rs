@@ -1,16 +1,17 @@
 //! Layer 2, the identity fabric: who may do what, decided from facts.
 //!
 //! [`decide`] is the policy decision point: Cedar policies and a schema in, a decision with its
-//! determining policies out. [`entitlement`] answers what principals may do and can become, from a
+//! determining policies out. [`access`] decides for the tools of the organisation, from stored facts. [`entitlement`] answers what principals may do and can become, from a
 //! snapshot of an identity system. [`facts`] turns what the organisation says of itself into the
 //! entities that decisions look at.
 //!
 //! What this crate deliberately does not know: where policies and facts are kept, the clock, any
 //! identity provider, and what is done with a decision.
 
+pub mod access;
 pub mod decide;
 pub mod entitlement;
 pub mod facts;
 
-pub use decide::{CedarPoint, PolicyFault, PolicyFile};
+pub use decide::{CedarPoint, PolicyFault, PolicyFile, PolicyIndex};
 pub use facts::Networks;

@@ -1,5 +1,9 @@
-//! The policies of the project, permit and forbid, and faults with their place.
+//! Decisions: the policies of the project, faults with their place, the index.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+mod access;
+mod exact;
+mod rules;
 
 use std::net::IpAddr;
 
