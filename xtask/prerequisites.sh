@@ -12,6 +12,9 @@ missing_packages() {
     if [ "$1" = test ]; then
         have python3 && python3 -c 'import venv, ensurepip' 2>/dev/null || printf ' python3-venv'
         have nats-server || printf ' nats-server'
+        have nginx || [ -x /usr/sbin/nginx ] || printf ' nginx-light'
+        [ -x /usr/sbin/sshd ] || printf ' openssh-server'
+        have ssh-keygen || printf ' openssh-client'
         have chromium || have chromium-browser || have google-chrome || printf ' chromium'
     fi
 }

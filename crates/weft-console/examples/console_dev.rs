@@ -21,7 +21,13 @@ async fn main() -> std::io::Result<()> {
     let link = keys.login_path();
     let console = Console::new(
         Arc::clone(&fake) as _,
-        ConsoleConfig { version: "0.1.0-dev".to_owned(), keys, secure_cookie: false, sessions: Arc::<weft_console::MemorySessions>::default() },
+        ConsoleConfig {
+            version: "0.1.0-dev".to_owned(),
+            keys,
+            secure_cookie: false,
+            sessions: Arc::<weft_console::MemorySessions>::default(),
+            beside: serde_json::Value::Null,
+        },
     );
     tokio::spawn(async move {
         for n in 1_000_000.. {

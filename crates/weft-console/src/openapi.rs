@@ -38,3 +38,12 @@ struct Document;
 pub fn document() -> utoipa::openapi::OpenApi {
     Document::openapi()
 }
+
+/// The same with the paths of other routers that are served beside the console.
+pub(crate) fn document_with(paths: &serde_json::Value) -> serde_json::Value {
+    let mut all = serde_json::to_value(document()).unwrap_or_default();
+    if let (Some(own), Some(more)) = (all.get_mut("paths").and_then(serde_json::Value::as_object_mut), paths.as_object()) {
+        own.extend(more.iter().map(|(path, item)| (path.clone(), item.clone())));
+    }
+    all
+}

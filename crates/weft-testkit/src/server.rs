@@ -55,6 +55,36 @@ pub fn kafka() -> Option<Server> {
     wait(server, || std::net::TcpStream::connect(&address).ok().map(|_| address.clone()))
 }
 
+/// A web server with a configuration that is made of its folder and port, and that keeps it to one
+/// process: a worker would outlive the value. None, with one line saying
+/// so, where nginx is not installed.
+pub fn nginx(configuration: impl Fn(&str, &str) -> String) -> Option<Server> {
+    let absent = "not checked against nginx: it is not installed (Debian: nginx-light)";
+    configured("nginx", absent, |folder| vec!["-p".to_owned(), folder.to_owned(), "-c".to_owned(), format!("{folder}/configuration")], configuration)
+}
+
+/// An SSH server in the same way.
+pub fn sshd(configuration: impl Fn(&str, &str) -> String) -> Option<Server> {
+    // It drops its rights into this folder, which Debian makes at boot.
+    let _there = std::fs::create_dir_all("/run/sshd");
+    let absent = "not checked against sshd: it is not installed (Debian: openssh-server)";
+    configured("sshd", absent, |folder| vec!["-D".to_owned(), "-f".to_owned(), format!("{folder}/configuration")], configuration)
+}
+
+fn configured(name: &str, absent: &str, arguments: impl Fn(&str) -> Vec<String>, configuration: impl Fn(&str, &str) -> String) -> Option<Server> {
+    let folder = folder(name)?;
+    let path = folder.display().to_string();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port().to_string();
+    std::fs::write(folder.join("configuration"), configuration(&path, &port)).ok()?;
+    let system = PathBuf::from("/usr/sbin").join(name);
+    let program = if system.exists() { system.display().to_string() } else { name.to_owned() };
+    let arguments = arguments(&path);
+    let child = start(&program, &arguments.iter().map(String::as_str).collect::<Vec<_>>(), absent)?;
+    let address = format!("127.0.0.1:{port}");
+    let server = Server { child, folder, address: String::new() };
+    wait(server, || std::net::TcpStream::connect(&address).ok().map(|_| address.clone()))
+}
+
 fn folder(name: &str) -> Option<PathBuf> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let folder = std::env::temp_dir().join(format!("weft-{name}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));

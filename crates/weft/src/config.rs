@@ -3,6 +3,7 @@
 //! Read without touching the network or the disk beyond the file itself; every fault is found in
 //! one pass, with line and column.
 
+mod access;
 mod doors;
 mod life;
 mod read;
@@ -16,6 +17,7 @@ use crate::queue::Bounds;
 use weft_identity::facts::Networks;
 use weft_ingest::DropPolicy;
 
+pub use access::AccessConfig;
 pub use doors::{DoorsConfig, KafkaConfig, NatsConfig, WebhookConfig};
 pub use life::LakeLife;
 pub use read::parse;
@@ -67,6 +69,8 @@ pub struct Config {
     pub drops: Vec<DropPolicy>,
     /// APIs and buckets to pull from.
     pub sources: Vec<SourceConfig>,
+    /// Access decisions for other tools.
+    pub access: AccessConfig,
     /// Limits and budgets.
     pub budget: Budget,
     /// What a response may do here.
@@ -224,6 +228,7 @@ impl Default for Config {
             files: Vec::new(),
             drops: Vec::new(),
             sources: Vec::new(),
+            access: AccessConfig::default(),
             budget: Budget::default(),
             response: ResponseConfig { namespace: None, posture_seconds: 300 },
             analytics: AnalyticsConfig::default(),

@@ -241,14 +241,22 @@ pub fn compile(files: &Files) -> Result<Content, Vec<String>> {
 }
 
 fn pdp(files: &Files) -> Result<CedarPoint, Vec<String>> {
+    let (schema, policies) = policy_files(files)?;
+    CedarPoint::compile(&schema, &policies).map_err(|faults| faults.iter().map(ToString::to_string).collect())
+}
+
+/// The schema and the policies among the content.
+///
+/// # Errors
+/// There is no schema.
+pub fn policy_files(files: &Files) -> Result<(PolicyFile, Vec<PolicyFile>), Vec<String>> {
     let file = |(path, text): (&String, &String)| PolicyFile { name: path.clone(), text: text.clone() };
     let schema = files
         .iter()
         .find(|(path, _)| path.ends_with(".cedarschema"))
         .map(file)
         .ok_or_else(|| vec!["content/policies: there is no `.cedarschema`".to_owned()])?;
-    let policies: Vec<PolicyFile> = files.iter().filter(|(path, _)| path.ends_with(".cedar")).map(file).collect();
-    CedarPoint::compile(&schema, &policies).map_err(|faults| faults.iter().map(ToString::to_string).collect())
+    Ok((schema, files.iter().filter(|(path, _)| path.ends_with(".cedar")).map(file).collect()))
 }
 
 fn keep<T>(parsed: impl Iterator<Item = Result<T, Vec<String>>>, faults: &mut Vec<String>) -> Vec<T> {

@@ -4,6 +4,7 @@
 //! What this crate deliberately does not know: how anything is done. A layer decides, a
 //! connector speaks to a tool, the lake keeps; here they are only joined, started and stopped.
 
+pub mod access;
 pub mod cli;
 pub mod config;
 pub mod content;

@@ -1,5 +1,6 @@
 //! The only place where all parts meet: what is given to whom, in the order in which it starts.
 
+mod access;
 pub mod demo;
 mod doors;
 mod life;

@@ -44,6 +44,8 @@ pub struct ConsoleConfig {
     pub secure_cookie: bool,
     /// Where sessions are kept.
     pub sessions: Arc<dyn SessionStore>,
+    /// OpenAPI paths of what is served beside the console; null for none.
+    pub beside: serde_json::Value,
 }
 
 /// The console, ready to be served.
@@ -59,6 +61,7 @@ pub(crate) struct Inner {
     pub(crate) sessions: Sessions,
     pub(crate) latency: Arc<Latency>,
     pub(crate) version: String,
+    pub(crate) beside: serde_json::Value,
     pub(crate) csp_reports: AtomicU64,
     pub(crate) tails: Arc<Semaphore>,
     tables: Mutex<Option<(Instant, Arc<Vec<TableInfo>>)>>,
@@ -95,6 +98,7 @@ impl Console {
             sessions: Sessions::new(config.keys, config.secure_cookie, config.sessions),
             latency: Arc::default(),
             version: config.version,
+            beside: config.beside,
             csp_reports: AtomicU64::new(0),
             tails: Arc::new(Semaphore::new(TAILS_MAX)),
             tables: Mutex::new(None),
@@ -136,10 +140,14 @@ impl Console {
             .route("/api/v1/runs/{id}/decision", post(loops::decide))
             .route("/api/v1/runs/{id}/undo", post(loops::undo))
             .route("/api/v1/csp-reports", get(session::reports))
-            .route("/api/v1/openapi.json", get(async || Json(crate::openapi_document())))
+            .route("/api/v1/openapi.json", get(openapi))
             .layer(from_fn(time_limit));
         timed.route("/api/v1/events/tail", get(events::tail)).route_layer(from_fn_with_state(self.shared.clone(), guard))
     }
+}
+
+async fn openapi(State(shared): State<Shared>) -> Json<serde_json::Value> {
+    Json(crate::openapi::document_with(&shared.beside))
 }
 
 /// Lets through whoever shows the token or a session, and changes only from our own page.

@@ -32,7 +32,13 @@ pub(crate) fn console(prepare: impl FnOnce(&mut Fake)) -> (Router, Arc<Fake>, Co
     let keys = LoginKeys { token: TOKEN.to_owned(), link: "link".to_owned() };
     let console = Console::new(
         Arc::clone(&fake) as _,
-        ConsoleConfig { version: "0.1.0".to_owned(), keys, secure_cookie: false, sessions: Arc::<weft_console::MemorySessions>::default() },
+        ConsoleConfig {
+            version: "0.1.0".to_owned(),
+            keys,
+            secure_cookie: false,
+            sessions: Arc::<weft_console::MemorySessions>::default(),
+            beside: serde_json::Value::Null,
+        },
     );
     (console.router(), fake, console)
 }

@@ -1,5 +1,6 @@
 //! The command line: a contract, names and formats stay.
 
+pub mod access;
 mod args;
 pub mod entitlements;
 mod lake;

@@ -1,5 +1,6 @@
 //! Reading the file with spans.
 
+mod access;
 mod doors;
 mod source;
 
@@ -69,6 +70,7 @@ impl Reader<'_> {
             "response",
             "networks",
             "analytics",
+            "access",
         ];
         self.known(table, "", &known);
         self.address(table, "listen", |address| config.listen = address);
@@ -109,6 +111,10 @@ impl Reader<'_> {
             self.known(analytics, "analytics", &["geoip", "lateness_seconds"]);
             self.string(analytics, "geoip", |path| config.analytics.geoip = Some(PathBuf::from(path)));
             self.number(analytics, "lateness_seconds", 0..=86_400, |n| config.analytics.lateness_seconds = n);
+        }
+        if let Some(access) = self.table(table, "access") {
+            let at = table.get("access").map_or(0, |item| item.span().start);
+            self.access(at, access, &mut config.access);
         }
         if let Some(response) = self.table(table, "response") {
             self.known(response, "response", &["namespace", "posture_seconds"]);
@@ -283,7 +289,7 @@ mod tests {
             faults,
             [
                 "weft.toml:1:10: `listen` must be an address with port, e.g. `\"127.0.0.1:8440\"`",
-                "weft.toml:2:1: unknown key `lissten`; known: listen, lake, retention, syslog, token, file, drop, source, bulk, webhook, nats, kafka, budget, response, networks, analytics",
+                "weft.toml:2:1: unknown key `lissten`; known: listen, lake, retention, syslog, token, file, drop, source, bulk, webhook, nats, kafka, budget, response, networks, analytics, access",
                 "weft.toml:4:18: `commit_seconds` must be a whole number from 1 to 3600",
                 "weft.toml:6:1: `token` needs a `secret` of at least 16 characters, e.g. from `openssl rand -hex 24`",
                 "weft.toml:9:1: `file` needs a `path`: a file, a folder, or a folder with a pattern such as `*.log`",

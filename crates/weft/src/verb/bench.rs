@@ -22,6 +22,7 @@ use crate::home::Home;
 use crate::wire::Stand;
 use crate::wire::stand::rules_of;
 
+mod decide;
 mod long;
 
 /// How long one measurement runs.
@@ -42,21 +43,30 @@ const TOKEN: &str = "benchmark";
 /// # Errors
 /// Input that cannot be read, or no place to write.
 pub(super) async fn run(home: &Home, bench: &cli::Bench, out: &mut Output) -> Result<Outcome, Fault> {
+    let figures = match bench.name {
+        BenchName::Cedar => tokio::task::spawn_blocking(decide::cedar).await.map_err(Fault::failed)??,
+        BenchName::Access => decide::access(home).await?,
+        _ => of_records(home, bench).await?,
+    };
+    let mut rows = Rows::new(["figure", "value", "unit"]);
+    figures.into_iter().for_each(|(figure, value, unit)| rows.push([figure.into(), ((value * 100.0).round() / 100.0).into(), unit.into()]));
+    out.rows(&rows)?;
+    Ok(Outcome::Done)
+}
+
+async fn of_records(home: &Home, bench: &cli::Bench) -> Result<Figures, Fault> {
     let files = content::files(&home.dir).map_err(Fault::Misuse)?;
     let registry = content::registry(&files).map_err(Fault::Misuse)?;
     let batches = batches(&registry, &bench.input)?;
-    let figures = match bench.name {
+    Ok(match bench.name {
         BenchName::Map => tokio::task::spawn_blocking(move || map(registry, &batches)).await.map_err(Fault::failed)?,
         BenchName::Parquet => tokio::task::spawn_blocking(move || parquet(registry, &batches)).await.map_err(Fault::failed)??,
         BenchName::Http => http_figures(&over_http(home, &files, &batches, Until::Seconds(SECONDS)).await?, &batches),
         BenchName::Searchable => searchable(home, &files, &batches).await?,
         BenchName::Memory => long::memory(home, &files, &batches).await?,
         BenchName::Start => long::start(home, &files, &batches).await?,
-    };
-    let mut rows = Rows::new(["figure", "value", "unit"]);
-    figures.into_iter().for_each(|(figure, value, unit)| rows.push([figure.into(), ((value * 100.0).round() / 100.0).into(), unit.into()]));
-    out.rows(&rows)?;
-    Ok(Outcome::Done)
+        BenchName::Cedar | BenchName::Access => Figures::new(),
+    })
 }
 
 type Figures = Vec<(&'static str, f64, &'static str)>;

@@ -35,6 +35,12 @@ pub(super) fn run(common: &Common, check: &cli::Check, out: &mut Output) -> Resu
     if let (Some(home), Some(compiled)) = (&home, &compiled) {
         faults.extend(crate::wire::pulled::faults(&home.config.sources, &descriptions, &compiled.registry));
     }
+    if let Some(home) = &home {
+        let of_access = crate::access::load::point(home, &files).err().unwrap_or_default();
+        // Where the mesh's own policies apply, their faults were found before.
+        let new: Vec<String> = of_access.into_iter().filter(|fault| !faults.contains(fault)).collect();
+        faults.extend(new);
+    }
     if !faults.is_empty() {
         return Err(Fault::Misuse(faults));
     }

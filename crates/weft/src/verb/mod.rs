@@ -1,5 +1,6 @@
 //! What each verb does, in the order of the help.
 
+mod access;
 mod bench;
 mod check;
 mod content_add;
@@ -50,6 +51,7 @@ pub fn run(args: Args) -> Result<Outcome, Fault> {
         Verb::Rejects(Rejects::Replay { group }) => runtime.block_on(ingest::replay(&home()?, group.as_deref(), &mut out)),
         Verb::Ledger(ledger) => runtime.block_on(ledger::run(&home()?, &ledger, &mut out)),
         Verb::Entitlements(asked) => entitlements::run(&asked, &mut out),
+        Verb::Access(asked) => runtime.block_on(access::run(&home()?, &asked, &mut out)),
         Verb::Posture(Posture::Run) => runtime.block_on(runs::posture_run(&home()?, &mut out)),
         Verb::Posture(Posture::List) => runtime.block_on(runs::posture_list(&home()?, &mut out)),
         Verb::Metrics(metrics) => runtime.block_on(runs::metrics(&home()?, &metrics, &mut out)),

@@ -12,7 +12,7 @@ use weft_console::{Console, ConsoleConfig, LoginKeys};
 use super::doors::{self, Doors};
 use super::loops::{self, Loops};
 use super::stand::{Site, Stand, rules_of};
-use super::{demo, life, responder};
+use super::{access, demo, life, responder};
 use crate::cli::{Fault, Output, Up};
 use crate::content;
 use crate::door::{Ingress, webhook};
@@ -34,15 +34,13 @@ const TOKEN: &str = "token";
 pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     let files = content::files(&home.dir).map_err(Fault::Misuse)?;
     let descriptions = content::pulls(&files).map_err(Fault::Misuse)?;
+    let deciding = access::read(&home, &files);
     let compiling = tokio::task::spawn_blocking(move || content::compile(&files));
     // A long log takes as long to look through as all content to compile.
     let site = Site::open(&home).await;
     let (mut rules, content) = rules_of(compiling.await.map_err(Fault::failed)?.map_err(Fault::Misuse)?);
     geo::equip(&mut rules, &home)?;
-    let address = up.listen.unwrap_or(home.config.listen);
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| Fault::misuse(format!("`{address}` cannot be listened on: {error}; choose another one with `--listen`")))?;
+    let listener = listen(up.listen.unwrap_or(home.config.listen)).await?;
     let mut stand = Stand::start(site?, &home, Arc::clone(&content.registry), vec![Box::new(rules)])?;
     let stop = CancellationToken::new();
     let keys = LoginKeys::with_token(token(&*stand.state).await?);
@@ -64,12 +62,12 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     let metrics = Arc::new(content.metrics);
     let flow = (stand.pipeline().clone(), stand.queue.clone());
     let mesh = Arc::new(Mesh::new(flow, Arc::clone(&respond), Arc::clone(&state), Arc::clone(&board), Arc::clone(&metrics)));
-    let sessions = Arc::new(KeptSessions(Arc::clone(&state)));
-    let console = Console::new(mesh, ConsoleConfig { version: env!("CARGO_PKG_VERSION").to_owned(), keys: keys.clone(), secure_cookie: false, sessions });
+    let console = console(mesh, &keys, Arc::clone(&state));
 
     let (mut doors, pushed) = open_doors(&home, &stand, &content.registry, &run.token, &stop).await?;
     doors.pulled(&home, &descriptions, stand.pipeline(), &state)?;
-    let app = pushed.merge(console.router());
+    let access = deciding.start(&home, &run, &stand.queue, &stop).await?;
+    let app = pushed.merge(access.routes()).merge(console.router());
     let http = tokio::spawn(doors::serve(listener, app, stop.clone()));
     let loops = Loops {
         respond,
@@ -99,10 +97,27 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     }
     doors.close().await;
     http.await.map_err(Fault::failed)?;
+    access.close().await?;
     loops.await.map_err(Fault::failed)?;
     life.await.map_err(Fault::failed)?;
     settling.abort();
     stand.close().await
+}
+
+fn console(mesh: Arc<Mesh>, keys: &LoginKeys, state: Arc<dyn StateStore>) -> Console {
+    let config = ConsoleConfig {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        keys: keys.clone(),
+        secure_cookie: false,
+        sessions: Arc::new(KeptSessions(state)),
+        beside: access::described(),
+    };
+    Console::new(mesh, config)
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Fault> {
+    let told = |error| Fault::misuse(format!("`{address}` cannot be listened on: {error}; choose another one with `--listen`"));
+    TcpListener::bind(address).await.map_err(told)
 }
 
 /// Opens every way in that the configuration names; the routes of the HTTP ones are given back.

@@ -9,6 +9,7 @@
     reason = "a test may fail loudly"
 )]
 
+mod access;
 mod api;
 mod bucket;
 mod command;
