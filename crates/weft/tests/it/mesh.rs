@@ -142,7 +142,7 @@ fn the_command_line_asks_the_running_mesh() {
     let home = tempfile::tempdir().unwrap();
     let mesh = Mesh::start(home.path());
     assert!(mesh.send(events(0..10)).is_some());
-    let seen = until("ten events are visible", || Some(count(home.path(), "SELECT count(*) FROM events")).filter(|seen| *seen >= 10));
+    let seen = until("ten events are visible", || Some(count(home.path(), "SELECT count(*) FROM events WHERE class_uid = 3002")).filter(|seen| *seen >= 10));
     assert_eq!(seen, 10);
     let refused = weft(home.path(), &["ingest", "ocsf/event", "-"], &events(0..1));
     assert_eq!(refused.status.code(), Some(2));
