@@ -14,7 +14,7 @@ use crate::run::{cargo, command, say};
 /// Modules whose tests are faults.
 const MODULES: [&str; 4] = ["faults::", "damage::", "full::", "poison::"];
 /// Numbered events and kills: short, long.
-const KILLS: [(&str, &str); 2] = [("20000", "4"), ("1000000", "20")];
+const KILLS: [(&str, &str); 2] = [("20000", "4"), ("10000000", "100")];
 /// Power cuts of the long form.
 const CUTS: &str = "20";
 

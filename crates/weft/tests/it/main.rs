@@ -19,6 +19,7 @@ mod fairness;
 mod faults;
 mod lake;
 mod mesh;
+mod poison;
 mod pull;
 mod rules;
 mod trust;

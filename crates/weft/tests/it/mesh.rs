@@ -94,6 +94,35 @@ impl Mesh {
         })
     }
 
+    /// Sends bytes to a path; gives the status, 0 when the connection broke.
+    pub async fn post(&self, path: &str, headers: &[(&str, String)], body: Vec<u8>) -> u16 {
+        let mut request = reqwest::Client::new().post(format!("{}{path}", self.address)).bearer_auth(&self.token);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        request.body(body).send().await.map_or(0, |response| response.status().as_u16())
+    }
+
+    /// What a statement answers.
+    pub fn query(&self, sql: &str) -> Value {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let request = reqwest::Client::new().post(format!("{}/api/v1/query", self.address)).bearer_auth(&self.token);
+            let response = request.json(&serde_json::json!({"sql": sql, "limit_rows": 10_000})).send().await.unwrap();
+            let status = response.status();
+            let answer: Value = response.json().await.unwrap();
+            assert!(status.is_success(), "{sql}: {answer}");
+            answer
+        })
+    }
+
+    /// Most memory that the process has had.
+    pub fn memory_bytes_max(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.split_whitespace().next().unwrap().parse::<u64>().unwrap() << 10
+    }
+
     /// Asks it to end and waits.
     pub fn stop(mut self) {
         let asked = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
