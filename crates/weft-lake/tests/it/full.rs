@@ -18,7 +18,7 @@ impl Small {
         let dir = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=20m", "weft-test"]).arg(dir.path()).output();
         if !mounted.is_ok_and(|output| output.status.success()) {
-            println!("a small file system cannot be mounted here (needs root): the full disk was not tried");
+            println!("fault|full disk of the lake|not tried here: it needs the right to mount a tmpfs|0|0|0|none");
             return None;
         }
         Some(Self(dir))
@@ -93,4 +93,6 @@ async fn a_full_disk_is_not_an_end() {
     replay(&lake, &recovery, map);
     assert_eq!(seen(&lake).await, acknowledged, "nothing acknowledged is lost, nothing refused is there");
     assert_ne!(seen(&lake).await, acknowledged + 3 * refused, "the control that takes a refusal for an acknowledgement loses");
+    let control = format!("taking a refusal for an acknowledgement loses {}", 3 * refused);
+    println!("fault|full disk of the lake|20 MB, filled until {refused} appends were refused|{batches}|0|0|{control}");
 }
