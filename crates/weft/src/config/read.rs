@@ -308,6 +308,20 @@ mod tests {
         assert_eq!((config.budget.queue.total_bytes_max, config.budget.queue.lane_bytes_max), (6_000_000, 1_000_000));
     }
 
+    /// The reference of the guide is read as it stands, and every default in it is the default.
+    #[test]
+    fn the_guide_is_a_configuration() {
+        let guide = include_str!("../../../../docs/guide/configuration.md");
+        let (_, rest) = guide.split_once("```toml\n").unwrap();
+        let (text, _) = rest.split_once("```").unwrap();
+        let config = parse("docs/guide/configuration.md", text).unwrap();
+        let default = Config::default();
+        assert_eq!((config.budget, config.listen, &config.analytics, &config.response), (default.budget, default.listen, &default.analytics, &default.response));
+        assert_eq!(config.networks.internal, default.networks.internal);
+        assert_eq!(crate::config::LakeLife { retention: Vec::new(), ..config.life }, default.life);
+        assert_eq!((config.sources.len(), config.drops.len(), config.doors.webhooks.len(), config.tokens.len()), (2, 1, 1, 1));
+    }
+
     #[test]
     fn broken_syntax_is_a_fault_with_a_place() {
         let faults = parse("f", "listen = \n[budget\n").unwrap_err();
