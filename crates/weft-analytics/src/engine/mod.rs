@@ -226,7 +226,7 @@ impl Engine {
             let [uid, key, value, carried, entities] = &batch.texts;
             let class = batch.rows.view().batch().class.0;
             let new = Incoming { time, uid: Uid::read(uid), below: None, class, member, key, value, carried, entities };
-            self.correlator.take(node, &new, &self.rules, found);
+            self.correlator.take(node, &new, &self.rules);
         }
     }
 
@@ -241,7 +241,7 @@ impl Engine {
                 }
                 let uid = Uid::read(&one.uid);
                 let new = Incoming { time: one.time, uid, below: None, class: one.class, member, key, value, carried, entities: &one.entities };
-                self.correlator.take(node, &new, &self.rules, found);
+                self.correlator.take(node, &new, &self.rules);
             }
             if loaded.speaks {
                 found.push(one.finding);

@@ -155,6 +155,7 @@ impl Appender {
         let (disk, dir) = (&*self.options.disk, &*self.shared.dir);
         let name = segment::name(first);
         let begun = disk.create(&dir.join(&name)).and_then(|mut file| {
+            file.reserve(self.options.segment_bytes);
             file.append(HEADER)?;
             file.sync()?;
             disk.sync_dir(dir)?;

@@ -32,6 +32,9 @@ pub trait DiskFile: Send {
     fn sync(&mut self) -> io::Result<()>;
     /// Drops what was appended after `length`.
     fn cut(&mut self, length: u64) -> io::Result<()>;
+    /// Asks for room for a file of `bytes`, whose length stays as it is: a sync then has less to
+    /// say about where the bytes are. Room that is not to be had is no fault.
+    fn reserve(&mut self, _bytes: u64) {}
 }
 
 /// The disk of this machine.
@@ -88,6 +91,11 @@ impl DiskFile for LocalFile {
 
     fn cut(&mut self, length: u64) -> io::Result<()> {
         self.0.set_len(length)
+    }
+
+    fn reserve(&mut self, bytes: u64) {
+        #[cfg(target_os = "linux")]
+        let _best_effort = rustix::fs::fallocate(&self.0, rustix::fs::FallocateFlags::KEEP_SIZE, 0, bytes);
     }
 }
 

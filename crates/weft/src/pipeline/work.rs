@@ -21,6 +21,8 @@ pub(crate) const OWN_STREAM: &str = "ocsf/event";
 pub(crate) const OWN_SOURCE: &str = "weft";
 /// Samples that one frame adds at most, so that a large one does not displace all others.
 const EVENTS_SAMPLED_MAX: usize = 64;
+/// Findings that share one frame of the log.
+const FINDINGS_TOGETHER: usize = 256;
 /// While the tail is full.
 const BREATH: Duration = Duration::from_millis(5);
 
@@ -73,7 +75,7 @@ fn publish_frame(shared: &Arc<Shared>, logged: Logged, detect: bool) -> Vec<Find
     show(shared, batch, &mapped);
     let (received, events) = (batch.received, mapped.events());
     let found = if detect { observe(shared, &mapped) } else { Vec::new() };
-    if !found.iter().all(|finding| keep(shared, finding)) {
+    if !found.chunks(FINDINGS_TOGETHER).all(|findings| keep(shared, findings)) {
         // Dropped, it is handed out again before the next commit, and found again.
         return Vec::new();
     }
@@ -87,7 +89,11 @@ fn publish_frame(shared: &Arc<Shared>, logged: Logged, detect: bool) -> Vec<Find
 
 /// Keeps findings that time made; gives back those that are kept, and those that could not be.
 pub(crate) fn keep_all(shared: &Arc<Shared>, found: Vec<Finding>) -> (Vec<Finding>, Vec<Finding>) {
-    let (kept, owed): (Vec<Finding>, Vec<Finding>) = found.into_iter().partition(|finding| keep(shared, finding));
+    let (mut kept, mut owed) = (Vec::new(), Vec::new());
+    for findings in found.chunks(FINDINGS_TOGETHER) {
+        let into = if keep(shared, findings) { &mut kept } else { &mut owed };
+        into.extend_from_slice(findings);
+    }
     shared.unanswered.lock().unwrap_or_else(PoisonError::into_inner).extend(kept.iter().map(|finding| (finding.uid.clone(), finding.clone())));
     (kept, owed)
 }
@@ -160,19 +166,20 @@ fn observe(shared: &Shared, mapped: &Mapped) -> Vec<Finding> {
     found
 }
 
-/// A finding becomes an event by the ordinary way: log, map, publish. False when it could not.
-fn keep(shared: &Arc<Shared>, finding: &Finding) -> bool {
-    let batch = own_batch([finding.to_ocsf()]);
+/// Findings become events by the ordinary way: log, map, publish; together, for one sync. False when
+/// they could not.
+fn keep(shared: &Arc<Shared>, findings: &[Finding]) -> bool {
+    let batch = own_batch(findings.iter().map(Finding::to_ocsf));
     match shared.lake.log().append_blocking(batch, true) {
         Ok(appended) => {
             if let Some(logged) = appended.logged {
-                shared.found.fetch_add(1, Ordering::Relaxed);
+                shared.found.fetch_add(logged.batch().records.len() as u64, Ordering::Relaxed);
                 // Not looked at by detectors again: a finding about a finding has no end.
                 publish_frame(shared, logged, false);
             }
         }
         Err(error) => {
-            tracing::error!(%error, finding = finding.uid, "a finding could not be kept; its events stay in the log until it can");
+            tracing::error!(%error, findings = findings.len(), "findings could not be kept; their events stay in the log until they can");
             return false;
         }
     }

@@ -30,9 +30,9 @@ const SECONDS: u64 = 10;
 /// How often the end of a load is looked for.
 const LOOK: Duration = Duration::from_millis(20);
 /// Records of one HTTP body.
-const BODY_RECORDS: usize = 1000;
+const BODY_RECORDS: usize = 250;
 /// Clients that send at the same time.
-const CLIENTS: usize = 4;
+const CLIENTS: usize = 8;
 /// Events whose way to SQL is timed.
 const SEARCHES: usize = 100;
 /// Token of a mesh that lives as long as the benchmark.

@@ -17,7 +17,7 @@ mod pool;
 mod shape;
 mod tell;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 use weft_model::Finding;
@@ -43,6 +43,8 @@ pub(crate) struct Correlator {
     pub(crate) shapes: Vec<Shape>,
     nodes: Vec<Node>,
     of_rule: HashMap<usize, usize>,
+    /// Node, group and stretch of findings that are told again at the next look.
+    again: BTreeSet<(usize, u32, i64)>,
 }
 
 /// What of it has to survive a restart.
@@ -85,7 +87,7 @@ impl Correlator {
         };
         let shapes = shape::order(shapes, &fed_by, &names);
         let of_rule = shapes.iter().enumerate().map(|(node, shape)| (shape.rule, node)).collect();
-        Self { nodes: shapes.iter().map(|_| Node::default()).collect(), shapes, of_rule }
+        Self { nodes: shapes.iter().map(|_| Node::default()).collect(), shapes, of_rule, again: BTreeSet::new() }
     }
 
     /// The node of a correlation rule.
@@ -94,32 +96,31 @@ impl Correlator {
     }
 
     /// Takes an event in; what it completes is told by [`look`](Self::look).
-    pub(crate) fn take(&mut self, node: usize, new: &Incoming<'_>, rules: &[Loaded], found: &mut Vec<Finding>) {
+    pub(crate) fn take(&mut self, node: usize, new: &Incoming<'_>, rules: &[Loaded]) {
         let (Some(shape), Some(memory)) = (self.shapes.get(node), self.nodes.get_mut(node)) else { return };
         if let Taken::Known(group) = memory.take(shape, new) {
             // It is delivered again: so are the findings that it may have completed, for they may
             // have been lost on their way.
-            self.tell_again(node, group, new.time, new.time, rules, found);
+            let mut again = std::mem::take(&mut self.again);
+            self.tell_again(node, group, (new.time, new.time), rules, &mut again);
+            self.again = again;
         }
     }
 
-    fn tell_again(&self, node: usize, group: u32, from: i64, to: i64, rules: &[Loaded], found: &mut Vec<Finding>) {
+    /// Notes what is told again at the next look: once, however many of its events come again.
+    fn tell_again(&self, node: usize, group: u32, (from, to): (i64, i64), rules: &[Loaded], again: &mut BTreeSet<(usize, u32, i64)>) {
         let (Some(shape), Some(memory)) = (self.shapes.get(node), self.nodes.get(node)) else { return };
         let Some(known) = memory.group(group) else { return };
         let to = to.saturating_add(shape.of.timespan_ms);
         let cells = shape.cell(from)..=shape.cell(to);
-        for told in known.told.iter().filter(|told| cells.contains(&told.cell)) {
-            if let Some((finding, _)) = self.told_now(node, group, told.cell, rules) {
-                found.push(finding);
-            }
-        }
+        again.extend(known.told.iter().filter(|told| cells.contains(&told.cell)).map(|told| (node, group, told.cell)));
         for (above, member) in &shape.feeds {
             let Some(other) = self.shapes.get(*above) else { continue };
             for item in known.items.iter().filter(|item| (from..=to).contains(&item.time)) {
                 let key = self.key_above(Spot { node, group, carried: item.carried }, (*above, *member), rules);
                 let at = key.and_then(|key| self.nodes.get(*above)?.place(&key));
                 if let Some(at) = at.filter(|_| other.monotone) {
-                    return self.tell_again(*above, at, from, to, rules, found);
+                    return self.tell_again(*above, at, (from, to), rules, again);
                 }
             }
         }
@@ -129,6 +130,14 @@ impl Correlator {
     pub(crate) fn look(&mut self, rules: &[Loaded], found: &mut Vec<Finding>) {
         for node in 0..self.nodes.len() {
             self.look_at(node, rules, found);
+        }
+        self.repeat(rules, found);
+    }
+
+    /// Tells again what was noted.
+    fn repeat(&mut self, rules: &[Loaded], found: &mut Vec<Finding>) {
+        for (node, group, cell) in std::mem::take(&mut self.again) {
+            found.extend(self.told_now(node, group, cell, rules).map(|(finding, _)| finding));
         }
     }
 
@@ -163,7 +172,7 @@ impl Correlator {
             memory.remind(at, due);
         }
         self.tell(node, &firings, rules, found);
-        self.feed(node, &occurrences, rules, found);
+        self.feed(node, &occurrences, rules);
     }
 
     /// Time has passed: decides what waited for it, from the bottom up, then forgets.
@@ -176,6 +185,7 @@ impl Correlator {
                 self.settle(node, group, rules, found);
             }
         }
+        self.repeat(rules, found);
         self.shapes.iter().zip(&mut self.nodes).for_each(|(shape, memory)| memory.sweep(shape));
     }
 
@@ -195,7 +205,7 @@ impl Correlator {
             let firings: Vec<Firing> = closed.into_iter().map(|chosen| Firing { group: at, chosen, cell: None }).collect();
             self.tell(node, &firings, rules, found);
         }
-        self.feed(node, &occurrences, rules, found);
+        self.feed(node, &occurrences, rules);
     }
 
     /// No more evidence can come for stretches that are over.
@@ -256,7 +266,7 @@ impl Correlator {
     }
 
     /// Hands what holds to the correlations above.
-    fn feed(&mut self, node: usize, occurrences: &[Occurrence], rules: &[Loaded], found: &mut Vec<Finding>) {
+    fn feed(&mut self, node: usize, occurrences: &[Occurrence], rules: &[Loaded]) {
         let Some(shape) = self.shapes.get(node).filter(|shape| !shape.feeds.is_empty()) else { return };
         let rule = rules.get(shape.rule).map(|loaded| loaded.rule.id.clone()).unwrap_or_default();
         let mut above = Vec::new();
@@ -285,7 +295,7 @@ impl Correlator {
                 carried: &carried,
                 entities: "",
             };
-            self.take(other, &new, rules, found);
+            self.take(other, &new, rules);
         }
     }
 }
