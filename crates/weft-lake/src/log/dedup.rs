@@ -1,22 +1,26 @@
-//! The window of recent record ids.
+//! The window of recent record ids: 16 bytes an id, and some 7 for finding it.
 
-use std::collections::{HashSet, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::VecDeque;
 
+use hashbrown::HashTable;
 use weft_model::RecordId;
 
 /// Remembers the last `limit` ids, oldest forgotten first.
 #[derive(Debug)]
 pub struct Dedup {
-    known: HashSet<u128, BuildHasherDefault<Low64>>,
     order: VecDeque<u128>,
+    /// How many were forgotten from the front; an id's number is this and its place in `order`,
+    /// of which the low half is enough, because the window is smaller than that.
+    gone: u32,
+    /// Numbers of ids, by the low half of the id: ids are digests already.
+    known: HashTable<u32>,
     limit: usize,
 }
 
 impl Dedup {
     /// An empty window of `limit` ids.
     pub fn new(limit: usize) -> Self {
-        Self { known: HashSet::default(), order: VecDeque::new(), limit: limit.max(1) }
+        Self { order: VecDeque::new(), gone: 0, known: HashTable::new(), limit: limit.clamp(1, 1 << 31) }
     }
 
     /// Number of ids remembered.
@@ -31,14 +35,18 @@ impl Dedup {
 
     /// Remembers `id`; false when it was known.
     pub fn insert(&mut self, id: RecordId) -> bool {
-        if !self.known.insert(id.0) {
+        let (order, gone) = (&self.order, self.gone);
+        if self.known.find(low(id.0), |number| at(order, gone, *number) == Some(id.0)).is_some() {
             return false;
         }
+        let number = gone.wrapping_add(u32::try_from(order.len()).unwrap_or(u32::MAX));
         self.order.push_back(id.0);
-        if self.order.len() > self.limit
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
+        let order = &self.order;
+        self.known.insert_unique(low(id.0), number, |number| at(order, gone, *number).map_or(0, low));
+        if self.order.len() > self.limit {
+            self.forget(gone);
+            self.order.pop_front();
+            self.gone = gone.wrapping_add(1);
         }
         true
     }
@@ -46,32 +54,28 @@ impl Dedup {
     /// Forgets the `count` ids that were remembered last: their write did not succeed.
     pub fn forget_last(&mut self, count: usize) {
         for _ in 0..count {
-            let Some(id) = self.order.pop_back() else { return };
-            self.known.remove(&id);
+            let Some(place) = self.order.len().checked_sub(1) else { return };
+            self.forget(self.gone.wrapping_add(u32::try_from(place).unwrap_or(u32::MAX)));
+            self.order.pop_back();
+        }
+    }
+
+    /// Takes a number out of the table; its id is still in its place.
+    fn forget(&mut self, number: u32) {
+        let Some(id) = at(&self.order, self.gone, number) else { return };
+        if let Ok(entry) = self.known.find_entry(low(id), |other| *other == number) {
+            entry.remove();
         }
     }
 }
 
-/// Ids are digests already: their low half is as good a hash as any.
-#[derive(Debug, Default)]
-struct Low64(u64);
+/// The id of a number.
+fn at(order: &VecDeque<u128>, gone: u32, number: u32) -> Option<u128> {
+    order.get(number.wrapping_sub(gone) as usize).copied()
+}
 
-impl Hasher for Low64 {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
-            self.0 ^= u64::from_le_bytes(word);
-        }
-    }
-
-    fn write_u128(&mut self, id: u128) {
-        self.0 = u64::try_from(id & u128::from(u64::MAX)).unwrap_or(0);
-    }
+fn low(id: u128) -> u64 {
+    id as u64
 }
 
 #[cfg(test)]
@@ -88,5 +92,29 @@ mod tests {
         window.forget_last(1);
         assert!(window.insert(RecordId(1)));
         assert_eq!(window.len(), 2);
+    }
+
+    proptest::proptest! {
+        /// As a list that is searched from front to back would do it, also where numbers begin again.
+        #[test]
+        fn the_window_is_that_of_a_list(steps in proptest::collection::vec((0_u128..40, 0_usize..6), 1..300), limit in 1_usize..20) {
+            let mut window = Dedup { gone: u32::MAX - 20, ..Dedup::new(limit) };
+            let mut list: Vec<u128> = Vec::new();
+            for (id, forgotten) in steps {
+                let new = !list.contains(&id);
+                proptest::prop_assert_eq!(window.insert(RecordId(id)), new);
+                if new {
+                    list.push(id);
+                    if list.len() > limit {
+                        list.remove(0);
+                    }
+                }
+                if forgotten == 5 {
+                    window.forget_last(2);
+                    list.truncate(list.len().saturating_sub(2));
+                }
+                proptest::prop_assert_eq!(window.len(), list.len());
+            }
+        }
     }
 }

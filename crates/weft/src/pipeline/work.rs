@@ -40,14 +40,18 @@ impl Work {
     /// Until nothing can come any more.
     pub fn run(self) {
         while let Some(logged) = self.next() {
-            while self.shared.lake.tail_bytes() >= TAIL_BYTES_MAX && !self.shared.stopping.load(Ordering::Acquire) {
-                std::thread::sleep(BREATH);
-            }
             publish(&self.shared, logged);
         }
     }
 
+    /// The next frame, when the tail has room for it.
+    ///
+    /// INVARIANT: whoever waits for room has no frame in hand. Room comes with a commit, and a commit
+    /// ends before the first frame that is not published: it would wait for the one that waits for it.
     fn next(&self) -> Option<Logged> {
+        while self.shared.lake.tail_bytes() >= TAIL_BYTES_MAX && !self.shared.stopping.load(Ordering::Acquire) {
+            std::thread::sleep(BREATH);
+        }
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
     }
 }
