@@ -316,7 +316,10 @@ mod tests {
         let (text, _) = rest.split_once("```").unwrap();
         let config = parse("docs/guide/configuration.md", text).unwrap();
         let default = Config::default();
-        assert_eq!((config.budget, config.listen, &config.analytics, &config.response), (default.budget, default.listen, &default.analytics, &default.response));
+        assert_eq!(
+            (config.budget, config.listen, &config.analytics, &config.response),
+            (default.budget, default.listen, &default.analytics, &default.response)
+        );
         assert_eq!(config.networks.internal, default.networks.internal);
         assert_eq!(crate::config::LakeLife { retention: Vec::new(), ..config.life }, default.life);
         assert_eq!((config.sources.len(), config.drops.len(), config.doors.webhooks.len(), config.tokens.len()), (2, 1, 1, 1));

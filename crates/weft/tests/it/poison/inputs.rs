@@ -85,7 +85,9 @@ fn json() -> Vec<Input> {
 /// A whole OCSF event at a time that has no date.
 fn far(mark: &str, time: &str) -> String {
     let metadata = r#"{"version":"1.8.0","uid":"far","product":{"name":"T","vendor_name":"T"}}"#;
-    format!("{{\"m\":\"{mark}\",\"class_uid\":3002,\"category_uid\":3,\"activity_id\":1,\"type_uid\":300201,\"severity_id\":1,\"time\":{time},\"metadata\":{metadata},\"user\":{{\"name\":\"ada\"}}}}")
+    format!(
+        "{{\"m\":\"{mark}\",\"class_uid\":3002,\"category_uid\":3,\"activity_id\":1,\"type_uid\":300201,\"severity_id\":1,\"time\":{time},\"metadata\":{metadata},\"user\":{{\"name\":\"ada\"}}}}"
+    )
 }
 
 fn lines() -> Vec<Input> {
