@@ -132,7 +132,8 @@ fn point() -> Result<AccessPoint, Fault> {
     let mut store = EntityStore::new(None);
     let name = |kind: &str, n: usize| json!({"__entity": {"type": kind, "id": n.to_string()}});
     for n in 0..SUBJECTS {
-        let risk = if n % 50 == 0 { 90 } else { 10 };
+        // A prime apart, so that no team and no subject of a search is of risky ones alone.
+        let risk = if n % 1_009 == 1_008 { 90 } else { 10 };
         let user = json!({"uid": {"type": "User", "id": n.to_string()}, "attrs": {"risk": risk}, "parents": [{"type": "Team", "id": (n % TEAMS).to_string()}]});
         store.upsert(&user).map_err(Fault::failed)?;
         progress.add(1);
