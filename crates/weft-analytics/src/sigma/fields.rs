@@ -155,11 +155,15 @@ impl Kind {
         Paths { own: if named { Vec::new() } else { self.under.iter().map(under).collect() }, ocsf }
     }
 
-    /// Whether the file names the field, or OCSF does for all classes of this kind.
+    /// Whether the file names the field, or OCSF does for a class of this kind, which may be any.
     pub fn knows(&self, field: &str) -> bool {
         let schema = weft_model::ocsf::schema();
-        let is_path = || !self.classes.is_empty() && self.classes.iter().all(|class| schema.resolve(class.0, field).is_ok());
-        self.fields.contains_key(field) || self.source.contains(field) || is_path()
+        let has = |class: u32| schema.resolve(class, field).is_ok();
+        let is_path = || match self.classes.is_empty() {
+            true => schema.classes().iter().any(|class| has(class.uid)),
+            false => self.classes.iter().any(|class| has(class.0)),
+        };
+        self.fields.contains_key(field) || self.source.contains(field) || field.starts_with("unmapped.") || is_path()
     }
 
     /// Whether only the tools of its own connector can have such events: it asks which product or channel
