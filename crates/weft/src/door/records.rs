@@ -153,7 +153,8 @@ impl Batcher {
         self.bytes >= BATCH_BYTES_MAX || self.records.len() + self.refused.len() >= BATCH_RECORDS_MAX
     }
 
-    /// What was gathered: the records, then each refused one; `next` goes with the last.
+    /// What was gathered: the records, then the refused ones, those of one reason together; `next` goes
+    /// with the last.
     pub fn take(&mut self, next: &Position) -> Vec<RawBatch> {
         self.bytes = 0;
         let records = std::mem::take(&mut self.records);
@@ -162,10 +163,11 @@ impl Batcher {
         if !records.is_empty() {
             batches.push(self.batch(self.stream.clone(), self.context.clone(), records));
         }
-        for (cause, message, record) in refused {
+        for same in refused.chunk_by(|a, b| (a.0, &a.1) == (b.0, &b.1)) {
+            let Some((cause, message, _)) = same.first() else { continue };
             let stream = StreamId(format!("{REFUSED}{}{REFUSED}{}", cause.name(), self.stream).into());
-            let context = Context { header: Some(Arc::from(message)), ..self.context.clone() };
-            batches.push(self.batch(stream, context, vec![record]));
+            let context = Context { header: Some(Arc::from(message.as_str())), ..self.context.clone() };
+            batches.push(self.batch(stream, context, same.iter().map(|(_, _, record)| record.clone()).collect()));
         }
         if let Some(last) = batches.last_mut() {
             last.next = next.clone();

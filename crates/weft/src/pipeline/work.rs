@@ -49,10 +49,17 @@ impl Work {
     /// INVARIANT: whoever waits for room has no frame in hand. Room comes with a commit, and a commit
     /// ends before the first frame that is not published: it would wait for the one that waits for it.
     fn next(&self) -> Option<Logged> {
-        while self.shared.lake.tail_bytes() >= TAIL_BYTES_MAX && !self.shared.stopping.load(Ordering::Acquire) {
+        while self.is_full() && !self.shared.stopping.load(Ordering::Acquire) {
             std::thread::sleep(BREATH);
         }
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+    }
+
+    /// Whether the tail is full and a commit can make room. Where none can, what fills it stands
+    /// behind a frame that is still to come, and only going on brings that one.
+    fn is_full(&self) -> bool {
+        let lake = &self.shared.lake;
+        lake.tail_bytes() >= TAIL_BYTES_MAX && lake.horizon() > lake.committed()
     }
 }
 

@@ -46,9 +46,14 @@ impl Writer {
     /// Until the queue is closed and empty.
     pub async fn run(self) {
         while let Some(group) = self.queue.next(GROUP_BYTES_MAX).await {
-            // Polled in order: the frames of a source stay in the order of its positions.
-            let logged = join_all(group.into_iter().map(|delivery| self.write(delivery))).await;
-            for logged in logged.into_iter().flatten() {
+            // Polled in order, and never sent to the back of the line for having done much: the frames
+            // of a source stay in the order of its positions.
+            let written = tokio::task::unconstrained(join_all(group.into_iter().map(|delivery| self.write(delivery)))).await;
+            let mut logged: Vec<Logged> = written.into_iter().flatten().collect();
+            // INVARIANT: frames reach the workers in the order of the log. A commit ends before the first
+            // frame that is not published; behind others, it would keep the room that those wait for.
+            logged.sort_by_key(Logged::seq);
+            for logged in logged {
                 if self.forward.send(logged).await.is_err() {
                     return;
                 }

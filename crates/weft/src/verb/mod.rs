@@ -37,7 +37,12 @@ pub fn run(args: Args) -> Result<Outcome, Fault> {
         Verb::Check(check) if !check.rules.is_empty() => rules::check(&args.common, &check, &mut out),
         Verb::Content(ContentVerb::Add(add)) => content_add::run(&args.common, &add, &mut out),
         Verb::Check(check) => check::run(&args.common, &check, &mut out),
-        Verb::Up(up) => runtime.block_on(up::run(home()?, up, &mut out)),
+        Verb::Up(up) => {
+            let ended = runtime.block_on(up::run(home()?, up, &mut out));
+            // Who still maps what the log held must not hold up a start that failed: it stays in the log.
+            runtime.shutdown_background();
+            ended
+        }
         Verb::Map(map) if map.explain => explain::run(&home()?, &map.input, &mut out),
         Verb::Map(map) => map::run(&home()?, &map.input, &mut out),
         Verb::Ingest(input) => runtime.block_on(ingest::run(&home()?, &input, &mut out)),

@@ -49,7 +49,10 @@ fn poison_on_every_way_in_harms_nobody() {
     assert_eq!(messages.difference(&expected).count(), 0, "nobody else came");
     let fates = until("every input is accounted for", || {
         let fates = fates(&mesh);
-        trials.iter().all(|(way, input)| input.is_packed() || fates.contains_key(&mark(way, input))).then_some(fates)
+        let missing: Vec<String> =
+            trials.iter().filter(|(_, input)| !input.is_packed()).map(|(way, input)| mark(way, input)).filter(|mark| !fates.contains_key(mark)).collect();
+        println!("not seen yet: {missing:?}");
+        missing.is_empty().then_some(fates)
     });
     print(&ways, &inputs, &trials, &fates);
     judge(&trials, &fates);
@@ -134,7 +137,9 @@ fn fates(mesh: &Mesh) -> BTreeMap<String, Fate> {
             fates.entry(mark).or_default().events += 1;
         }
     }
-    for row in rows(mesh, "SELECT cause, substr(encode(raw, 'hex'), 1, 2000) FROM rejects") {
+    // In hexadecimal digits: `poison-`. A body of blanks alone makes more rejects than an answer has rows.
+    let marked_ones = "SELECT cause, substr(encode(raw, 'hex'), 1, 2000) FROM rejects WHERE encode(raw, 'hex') LIKE '%706f69736f6e2d%'";
+    for row in rows(mesh, marked_ones) {
         let [cause, raw] = row.as_slice() else { continue };
         if let Some(mark) = marked(&unhex(raw)) {
             fates.entry(mark).or_default().rejects.insert(cause.clone());
