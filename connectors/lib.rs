@@ -29,6 +29,7 @@ const MANIFEST: &str = "connector.toml";
 #[folder = "."]
 #[include = "*/connector.toml"]
 #[include = "*/fields.toml"]
+#[include = "*/entities.toml"]
 #[include = "*/mapping/*.toml"]
 #[include = "*/pull/*.toml"]
 #[include = "*/detections/*.yml"]

@@ -1,5 +1,5 @@
 //! Chores of the project: `cargo xtask up | test | faults | fuzz | queues | servers | console | ocsf SCHEMA.json |
-//! attack BUNDLE.json VERSION`.
+//! attack BUNDLE.json VERSION | labels WEFT RULES FOLDER`.
 //!
 //! What it deliberately does not know: the insides of any crate. It runs programs, and its own
 //! tests read the source tree (`tidy`).
@@ -9,6 +9,7 @@ mod console;
 mod faults;
 mod fuzz;
 mod independent;
+mod labels;
 mod ocsf;
 mod queues;
 mod run;
@@ -21,7 +22,7 @@ mod up;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask up [ARGUMENTS OF weft up] | test | faults [--long] [NAME…] | fuzz [TARGET] [SECONDS] | queues | servers | console | ocsf SCHEMA.json | attack BUNDLE.json VERSION";
+const USAGE: &str = "usage: cargo xtask up [ARGUMENTS OF weft up] | test | faults [--long] [NAME…] | fuzz [TARGET] [SECONDS] | queues | servers | console | ocsf SCHEMA.json | attack BUNDLE.json VERSION | labels WEFT RULES FOLDER";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         ["console"] => console::build(&root).map(|_| ()),
         ["ocsf", schema] => ocsf::run(&root, Path::new(schema)).map(|done| run::say(&done)),
         ["attack", bundle, version] => attack::run(&root, Path::new(bundle), version).map(|done| run::say(&done)),
+        ["labels", weft, rules, data] => labels::run(&root, Path::new(weft), Path::new(rules), Path::new(data)).map(|done| run::say(&done)),
         _ => Err(USAGE.to_owned()),
     };
     match done {

@@ -2,7 +2,8 @@
 //!
 //! [`sigma`] reads Sigma rules and says what is wrong with them, line by line; [`engine`] runs
 //! the compiled rules over Arrow columns and keeps correlations and baselines on event
-//! time. Batches and time go in, [`Finding`](weft_model::Finding)s come out; what has to survive
+//! time. Findings, ours and those that tools send, raise the [`risk`] of the [`entity`]s that they
+//! are about. Batches and time go in, [`Finding`](weft_model::Finding)s come out; what has to survive
 //! a restart is one checkpoint.
 //!
 //! What this crate deliberately does not know: any vendor (logsources of a product are mapped by
@@ -10,6 +11,10 @@
 //! lake, and what is done about a finding.
 
 pub mod engine;
+pub mod entity;
+pub mod hunt;
+pub mod incident;
+pub mod risk;
 pub mod sigma;
 
 pub use engine::baseline::{Location, Places};

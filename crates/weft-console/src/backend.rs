@@ -58,6 +58,15 @@ pub trait Backend: Send + Sync + 'static {
     /// A person approves or refuses a run that waits.
     async fn decide(&self, run: &str, decision: RunDecision) -> Result<(), ApiError>;
 
+    /// The incidents that may still grow, as OCSF Incident Findings.
+    async fn incidents(&self) -> Result<Value, ApiError>;
+
+    /// The risk of entities now, highest first, with the findings that make it.
+    async fn risks(&self) -> Result<Value, ApiError>;
+
+    /// A person merges or splits incidents.
+    async fn decide_incident(&self, decision: Value) -> Result<(), ApiError>;
+
     /// Takes an applied run back.
     async fn undo(&self, run: &str) -> Result<(), ApiError>;
 }

@@ -29,6 +29,9 @@ use crate::routes::{events, loops, query, session, sources};
         loops::state,
         loops::decide,
         loops::undo,
+        loops::incidents,
+        loops::risks,
+        loops::decide_incident,
         loops::latency,
     )
 )]

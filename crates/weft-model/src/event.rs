@@ -9,7 +9,7 @@ use std::io::Write as _;
 use arrow::array::{Array, ArrayRef, AsArray, StructArray};
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int32Type, Int64Type, UInt32Type};
 use arrow::record_batch::RecordBatch;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::batch::EventBatch;
 use crate::time::Timestamp;
@@ -86,27 +86,29 @@ pub fn write_row(rows: &RecordBatch, row: usize, out: &mut Vec<u8>) {
     let Some(extra) = extra.and_then(|array| text(array, row)).and_then(|json| serde_json::from_str::<Value>(json).ok()) else { return };
     let typed = out.get(start..).and_then(|json| serde_json::from_slice::<Value>(json).ok());
     let Some(mut event) = typed else { return };
-    merge(&mut event, extra);
+    merge_value(&mut event, extra);
     out.truncate(start);
     // Writing a JSON value to a vector cannot fail.
     let _infallible = serde_json::to_writer(out, &event);
 }
 
-/// Adds what `event` does not have; typed columns win.
-fn merge(event: &mut Value, extra: Value) {
-    match (event, extra) {
-        (Value::Object(event), Value::Object(extra)) => {
-            for (key, value) in extra {
-                match event.get_mut(&key) {
-                    Some(present) => merge(present, value),
-                    None => {
-                        event.insert(key, value);
-                    }
-                }
+/// Adds what `event` does not have, such as what [`EXTRA`] holds; typed columns win.
+pub fn merge(event: &mut Map<String, Value>, extra: Map<String, Value>) {
+    for (key, value) in extra {
+        match event.get_mut(&key) {
+            Some(present) => merge_value(present, value),
+            None => {
+                event.insert(key, value);
             }
         }
+    }
+}
+
+fn merge_value(event: &mut Value, extra: Value) {
+    match (event, extra) {
+        (Value::Object(event), Value::Object(extra)) => merge(event, extra),
         (Value::Array(event), Value::Array(extra)) if event.len() == extra.len() => {
-            event.iter_mut().zip(extra).for_each(|(present, value)| merge(present, value));
+            event.iter_mut().zip(extra).for_each(|(present, value)| merge_value(present, value));
         }
         _ => {}
     }

@@ -1,5 +1,7 @@
 //! Detection findings (OCSF class 2004) and what makes them.
 
+mod read;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -7,6 +9,8 @@ use crate::attack;
 use crate::batch::{ClassUid, EventBatch};
 use crate::time::Timestamp;
 use crate::trace::TraceId;
+
+pub use read::DETECTION_FINDING;
 
 /// Sees events of the classes that it reads, in any order, and says what it found.
 ///

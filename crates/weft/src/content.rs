@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rust_embed::RustEmbed;
+use weft_analytics::entity::Known;
+use weft_analytics::hunt::Hunt;
 use weft_analytics::{Engine, FieldMap, Pipelines, RuleFile};
 use weft_assessment::Metric;
 use weft_identity::decide::{CedarPoint, PolicyFile};
@@ -16,6 +18,8 @@ use weft_ingest::pull::Description;
 use weft_ingest::{ConnectorSource, Registry};
 use weft_policy::Check;
 use weft_response::Playbook;
+
+use crate::hunting::Hunts;
 
 /// Largest file of content.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -47,6 +51,10 @@ pub struct Content {
     pub checks: Vec<Check>,
     /// Measures.
     pub metrics: Vec<Metric>,
+    /// Who is nobody, and who matters how much.
+    pub entities: Known,
+    /// Hypotheses.
+    pub hunts: Hunts,
 }
 
 /// The embedded files, with those of the mesh's home over them.
@@ -181,6 +189,33 @@ pub fn fields(files: &Files) -> (FieldMap, Vec<String>) {
     (fields, faults)
 }
 
+/// What is known of entities: `content/entities/*.toml`, and `entities.toml` of connectors.
+///
+/// # Errors
+/// Every fault, one line each.
+pub fn entities(files: &Files) -> Result<Known, Vec<String>> {
+    let (mut known, mut faults) = (Known::default(), Vec::new());
+    let is_one = |path: &str| path.ends_with(".toml") && path.starts_with("content/entities/") || path.ends_with("/entities.toml");
+    for (path, text) in files.iter().filter(|(path, _)| is_one(path)) {
+        if let Err(fault) = known.read(text) {
+            faults.push(format!("{path}: {fault}"));
+        }
+    }
+    if faults.is_empty() { Ok(known) } else { Err(faults) }
+}
+
+/// Hunts: `content/hunts/*.toml`, and those of connectors.
+///
+/// # Errors
+/// Every fault, one line each.
+pub fn hunts(files: &Files) -> Result<Hunts, Vec<String>> {
+    let parsed = files.iter().filter(|(path, _)| path.contains("/hunts/") && path.ends_with(".toml")).map(|(path, text)| Hunt::parse(path, text));
+    let (mut faults, (fields, wrong), (pipelines, broken)) = (Vec::new(), fields(files), pipelines(files, &[]));
+    let all = keep(parsed, &mut faults);
+    faults.extend(wrong.into_iter().chain(broken));
+    if faults.is_empty() { Ok(Hunts { all, fields, pipelines }) } else { Err(faults) }
+}
+
 /// Pipelines of `content/pipelines`, with further ones as name and text.
 pub fn pipelines(files: &Files, further: &[(String, String)]) -> (Pipelines, Vec<String>) {
     let own = files.iter().filter(|(path, _)| path.starts_with("content/pipelines/") && is_yaml(path));
@@ -231,8 +266,16 @@ pub fn compile(files: &Files) -> Result<Content, Vec<String>> {
     );
     let checks = keep(under("/checks/", ".toml").map(|(path, text)| Check::parse(path, text).map_err(|fault| vec![fault.to_string()])), &mut faults);
     let metrics = keep(under("/metrics/", ".toml").map(|(path, text)| Metric::parse(path, text).map_err(|fault| vec![fault.to_string()])), &mut faults);
+    let entities = entities(files).unwrap_or_else(|found| {
+        faults.extend(found);
+        Known::default()
+    });
+    let hunts = hunts(files).unwrap_or_else(|found| {
+        faults.extend(found);
+        Hunts::default()
+    });
     match (pdp(files), faults.is_empty()) {
-        (Ok(pdp), true) => Ok(Content { registry, rules, refused, pdp, playbooks, checks, metrics }),
+        (Ok(pdp), true) => Ok(Content { registry, rules, refused, pdp, playbooks, checks, metrics, entities, hunts }),
         (outcome, _) => {
             faults.extend(outcome.err().unwrap_or_default());
             Err(faults)

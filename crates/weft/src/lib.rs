@@ -12,6 +12,7 @@ pub mod demo;
 pub mod door;
 pub mod geo;
 pub mod home;
+pub mod hunting;
 pub mod life;
 pub mod mesh;
 pub mod pipeline;

@@ -3,6 +3,7 @@
 mod access;
 pub mod demo;
 mod doors;
+mod hunts;
 mod life;
 mod loops;
 pub(crate) mod pulled;

@@ -139,6 +139,9 @@ impl Console {
             .route("/api/v1/latency", get(loops::latency))
             .route("/api/v1/runs/{id}/decision", post(loops::decide))
             .route("/api/v1/runs/{id}/undo", post(loops::undo))
+            .route("/api/v1/risks", get(loops::risks))
+            .route("/api/v1/incidents", get(loops::incidents))
+            .route("/api/v1/incidents/decisions", post(loops::decide_incident))
             .route("/api/v1/csp-reports", get(session::reports))
             .route("/api/v1/openapi.json", get(openapi))
             .layer(from_fn(time_limit));

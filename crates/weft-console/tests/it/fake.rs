@@ -327,6 +327,18 @@ impl Backend for Fake {
         }
     }
 
+    async fn incidents(&self) -> Result<Value, ApiError> {
+        Ok(Value::Array(Vec::new()))
+    }
+
+    async fn risks(&self) -> Result<Value, ApiError> {
+        Ok(Value::Array(Vec::new()))
+    }
+
+    async fn decide_incident(&self, _decision: Value) -> Result<(), ApiError> {
+        Ok(())
+    }
+
     async fn undo(&self, run: &str) -> Result<(), ApiError> {
         let mut runs = self.runs.lock().unwrap();
         let state = runs

@@ -53,6 +53,12 @@ pub enum Verb {
     Ingest(Input),
     /// Run Sigma rules over files or over the lake; findings as OCSF Detection Finding (2004).
     Detect(Detect),
+    /// Ask hypotheses of the lake; hits as OCSF Detection Finding (2004).
+    Hunt(super::HuntArgs),
+    /// How much users, hosts, addresses, accounts and workloads are at risk, and by which findings.
+    Risk(super::RiskArgs),
+    /// Findings that belong together, and why; merge and split them.
+    Incidents(super::IncidentsArgs),
     /// Run SQL over the lake.
     Query(Query),
     /// List the tables and views of the lake.

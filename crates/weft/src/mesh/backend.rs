@@ -7,6 +7,8 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
+use weft_analytics::incident::{Decision, Version};
+use weft_analytics::risk::Preset;
 use weft_console::api::{
     ApiError, ErrorCode, EventDetail, LedgerAnswer, LoopState, QueryAnswer, QueryColumn, QueryRequest, RejectGroup, RunDecision, SourceState, TableInfo,
 };
@@ -14,8 +16,10 @@ use weft_console::{Backend, TailEvent};
 use weft_lake::{QueryError, QueryOptions};
 use weft_model::ocsf;
 
-use super::{Mesh, cells, ledger, rejects, sources};
+use super::{Mesh, cells, ledger, rejects, risks, sources};
+use crate::door::now;
 use crate::respond::{self, RespondError};
+use crate::state::incidents;
 
 /// Runs on the loop page.
 const LOOP_RUNS_MAX: u32 = 100;
@@ -126,6 +130,25 @@ impl Backend for Mesh {
 
     async fn decide(&self, run: &str, decision: RunDecision) -> Result<(), ApiError> {
         self.respond.decide(run, PERSON, decision.approve, &decision.reason).await.map(drop).map_err(|error| respond_error(&error))
+    }
+
+    async fn incidents(&self) -> Result<Value, ApiError> {
+        let pipeline = self.pipeline.clone();
+        let all = tokio::task::spawn_blocking(move || pipeline.incidents()).await.map_err(|error| ApiError::internal(error.to_string()))?;
+        Ok(all.iter().map(|incident| incident.to_ocsf(&Version::Updated, incident.detected(), now(), None)).collect())
+    }
+
+    async fn risks(&self) -> Result<Value, ApiError> {
+        let pipeline = self.pipeline.clone();
+        let all = tokio::task::spawn_blocking(move || pipeline.risks(Preset::Weft)).await.map_err(|error| ApiError::internal(error.to_string()))?;
+        Ok(risks::answer(&all))
+    }
+
+    async fn decide_incident(&self, decision: Value) -> Result<(), ApiError> {
+        let decision: Decision =
+            serde_json::from_value(decision).map_err(|error| ApiError::new(ErrorCode::BadRequest, format!("not a decision about incidents: {error}")))?;
+        incidents::keep(&*self.state, &decision).await.map_err(|error| ApiError::internal(error.to_string()))?;
+        self.pipeline.decide(decision).map_err(|error| ApiError::new(ErrorCode::Conflict, error))
     }
 
     async fn undo(&self, run: &str) -> Result<(), ApiError> {

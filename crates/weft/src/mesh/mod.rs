@@ -6,6 +6,7 @@ pub mod journal;
 pub mod ledger;
 pub mod posture;
 pub mod rejects;
+mod risks;
 mod sources;
 
 use std::collections::HashMap;

@@ -75,6 +75,11 @@ impl Memory {
         Ok(Self { detectors, findings: head.findings })
     }
 
+    /// What something beside the detectors remembered under a name.
+    pub(super) fn part(&mut self, name: &str) -> Option<Vec<u8>> {
+        self.detectors.remove(name)
+    }
+
     /// Gives the detectors what is theirs.
     pub(super) fn restore(&mut self, detectors: &mut [Box<dyn Detector>]) {
         for detector in detectors.iter_mut().filter(|detector| !detector.name().is_empty()) {
@@ -109,7 +114,8 @@ fn look(shared: &Shared) -> Option<(Seq, Memory)> {
     }
     let detectors = shared.detectors.lock().unwrap_or_else(PoisonError::into_inner);
     let named = detectors.iter().filter(|detector| !detector.name().is_empty());
-    let detectors = named.filter_map(|detector| Some((detector.name().to_owned(), detector.checkpoint()?))).collect();
+    let named = named.filter_map(|detector| Some((detector.name().to_owned(), detector.checkpoint()?)));
+    let detectors = named.chain(shared.sums.keep()).collect();
     let findings = shared.unanswered.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
     Some((upto, Memory { detectors, findings }))
 }

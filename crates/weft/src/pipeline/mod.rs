@@ -7,6 +7,7 @@
 mod memory;
 mod settle;
 mod stats;
+mod sums;
 mod work;
 mod writer;
 
@@ -17,6 +18,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc};
+use weft_analytics::entity::Known;
+use weft_analytics::incident::Decision;
 use weft_assessment::Samples;
 use weft_console::TailEvent;
 use weft_lake::{Committed, Kind, Lake, LogError, Logged, Recovery};
@@ -61,6 +64,10 @@ pub struct Parts {
     pub state: Arc<dyn StateStore>,
     /// What they remembered at the last commit.
     pub memory: Memory,
+    /// Who is nobody, and who matters how much.
+    pub entities: Known,
+    /// What persons decided about incidents.
+    pub decisions: Vec<Decision>,
     /// Time between commits.
     pub commit_every: Duration,
     /// Threads that map.
@@ -87,6 +94,8 @@ pub(crate) struct Shared {
     pub(crate) time: settle::EventTime,
     /// Held by each worker while it has a frame in hand, so that a commit can look between two.
     pub(crate) still: RwLock<()>,
+    /// What findings come to.
+    pub(crate) sums: sums::Sums,
     /// Findings that were handed to the loop and not answered yet, by uid.
     pub(crate) unanswered: Mutex<BTreeMap<String, Finding>>,
     state: Arc<dyn StateStore>,
@@ -126,6 +135,7 @@ impl Running {
             stopping: AtomicBool::new(false),
             time: settle::EventTime::new(parts.lateness),
             still: RwLock::default(),
+            sums: sums::Sums::new(parts.entities, parts.decisions, &mut parts.memory),
             unanswered: Mutex::new(parts.memory.findings.into_iter().map(|finding| (finding.uid.clone(), finding)).collect()),
             state: parts.state,
             commit_every: parts.commit_every,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use weft_model::{EventBatch, Finding, Timestamp};
 
-use super::{Pipeline, Shared, work};
+use super::{Pipeline, Shared, sums, work};
 use crate::door::now;
 
 /// How often time is told.
@@ -60,14 +60,23 @@ impl Pipeline {
 
     /// Tells detectors the time now, and keeps what they find.
     pub async fn settle(&self) {
+        self.settle_with(false).await;
+    }
+
+    /// The same when nothing comes any more.
+    pub async fn conclude(&self) {
+        self.settle_with(true).await;
+    }
+
+    async fn settle_with(&self, last: bool) {
         let shared = Arc::clone(&self.shared);
-        if let Err(error) = tokio::task::spawn_blocking(move || settle(&shared, now())).await {
+        if let Err(error) = tokio::task::spawn_blocking(move || settle(&shared, now(), last)).await {
             tracing::error!(%error, "detectors could not be told the time");
         }
     }
 }
 
-fn settle(shared: &Arc<Shared>, now: Timestamp) {
+fn settle(shared: &Arc<Shared>, now: Timestamp, last: bool) {
     let Some(watermark) = shared.time.watermark(now) else { return };
     let kept = {
         // What detectors remember is not saved between the moment that they tell and that it is kept.
@@ -78,6 +87,7 @@ fn settle(shared: &Arc<Shared>, now: Timestamp) {
         }
         let (kept, owed) = work::keep_all(shared, found);
         shared.time.owed.lock().unwrap_or_else(PoisonError::into_inner).extend(owed);
+        sums::settle(shared, watermark, now, last);
         kept
     };
     for finding in kept {

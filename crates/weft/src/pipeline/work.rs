@@ -90,6 +90,7 @@ fn publish_frame(shared: &Arc<Shared>, logged: Logged, detect: bool) -> Vec<Find
         // Dropped, it is handed out again before the next commit, and found again.
         return Vec::new();
     }
+    shared.sums.observe(&mapped);
     if let Err(refused) = shared.lake.publish(logged, mapped) {
         publish_as_rejects(shared, *refused.logged, &refused.conflict.to_string());
     }
@@ -163,7 +164,8 @@ fn show(shared: &Shared, batch: &RawBatch, mapped: &Mapped) {
 }
 
 fn observe(shared: &Shared, mapped: &Mapped) -> Vec<Finding> {
-    mapped.batches.iter().for_each(|events| shared.time.see(events, now()));
+    // Our own events are always of the present: they say nothing about the time of what comes in.
+    mapped.batches.iter().filter(|events| &*events.source.0 != OWN_SOURCE).for_each(|events| shared.time.see(events, now()));
     let mut detectors = shared.detectors.lock().unwrap_or_else(PoisonError::into_inner);
     let mut found = Vec::new();
     for detector in detectors.iter_mut() {
@@ -195,6 +197,22 @@ fn keep(shared: &Arc<Shared>, findings: &[Finding]) -> bool {
         }
     }
     true
+}
+
+/// Another event of our own goes the same way. False when it could not.
+pub(crate) fn keep_event(shared: &Arc<Shared>, event: &serde_json::Value) -> bool {
+    match shared.lake.log().append_blocking(own_batch([event.clone()]), true) {
+        Ok(appended) => {
+            if let Some(logged) = appended.logged {
+                publish_frame(shared, logged, false);
+            }
+            true
+        }
+        Err(error) => {
+            tracing::error!(%error, "an event of the mesh could not be kept; it is tried again");
+            false
+        }
+    }
 }
 
 /// Events of our own as raw records; the same event has the same id, so that it is kept once.

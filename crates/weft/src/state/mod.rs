@@ -3,6 +3,7 @@
 //! A port: SQLite when everything is one process, PostgreSQL when it is not. Values are small
 //! and rare; nothing on the path of events waits for them.
 
+pub mod incidents;
 mod session;
 mod sqlite;
 

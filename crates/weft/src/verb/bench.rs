@@ -160,7 +160,7 @@ async fn temporary(home: &Home, files: &content::Files) -> Result<(Stand, Home),
     let dir = home.dir.join(format!("bench-{}", std::process::id()));
     let temporary = Home { dir, config: home.config.clone() };
     let (rules, content) = rules_of(content::compile(files).map_err(Fault::Misuse)?);
-    let mut stand = Stand::open(&temporary, content.registry, vec![Box::new(rules)]).await?;
+    let mut stand = Stand::open(&temporary, content.registry, vec![Box::new(rules)], content.entities).await?;
     let findings = stand.findings.take();
     tokio::spawn(async move {
         let Some(mut findings) = findings else { return };

@@ -57,6 +57,7 @@ pub(super) fn run(common: &Common, check: &cli::Check, out: &mut Output) -> Resu
             ("policies", compiled.pdp.ids().count()),
             ("playbooks", compiled.playbooks.len()),
             ("checks", compiled.checks.len()),
+            ("hunts", compiled.hunts.all.len()),
         ] {
             rows.push([what.into(), count.into()]);
         }

@@ -53,6 +53,39 @@ pub(super) async fn run(home: &Home, detect: &cli::Detect, out: &mut Output) -> 
     Ok(if findings.is_empty() { Outcome::Done } else { Outcome::Found })
 }
 
+/// Findings of rules over files, the mesh's own rules among them; `look` sees every batch of events.
+///
+/// # Errors
+/// Rules or input that cannot be read.
+pub(super) fn in_files(home: &Home, rules: &[String], input: &[String], look: &mut dyn FnMut(&EventBatch)) -> Result<Vec<Finding>, Fault> {
+    let files = content::files(&home.dir).map_err(Fault::Misuse)?;
+    let registry = content::registry(&files).map_err(Fault::Misuse)?;
+    let (rules, rest) = parted(rules.iter().chain(input), rules.len(), &registry);
+    let (pipelines, mut faults) = content::pipelines(&files, &[]);
+    let all: Vec<_> = content::rule_files(&files).into_iter().chain(super::rules::files(&rules)?).collect();
+    let (mut engine, broken) = content::rules(&files, Some(&all), &pipelines);
+    faults.extend(broken);
+    faults.iter().for_each(|fault| cli::say(fault));
+    geo::equip(&mut engine, home)?;
+    let Some((stream, paths)) = rest.split_first().filter(|(_, paths)| !paths.is_empty()) else { return Err(Fault::misuse("STREAM and PATH are missing")) };
+    let mut findings = Found::default();
+    read_files(registry, stream, paths, &mut |events| {
+        look(events);
+        findings.look(&mut engine, events);
+    })?;
+    Ok(findings.end(&mut engine))
+}
+
+/// Shows every batch of events of files.
+///
+/// # Errors
+/// Input that cannot be read.
+pub(super) fn again(home: &Home, rules: &[String], input: &[String], look: &mut dyn FnMut(&EventBatch)) -> Result<(), Fault> {
+    let registry = content::registry(&content::files(&home.dir).map_err(Fault::Misuse)?).map_err(Fault::Misuse)?;
+    let (_, rest) = parted(rules.iter().chain(input), rules.len(), &registry);
+    rest.split_first().map_or(Ok(()), |(stream, paths)| read_files(registry, stream, paths, look))
+}
+
 /// What was found so far; a later version of a finding takes the place of an earlier one.
 #[derive(Default)]
 struct Found {
@@ -90,9 +123,15 @@ impl Found {
 
 /// `--rules` takes all that follows it; the first word that names a stream begins the input.
 fn split(detect: &cli::Detect, registry: &Registry) -> (Vec<PathBuf>, Vec<String>) {
-    let words: Vec<&String> = detect.rules.iter().chain(&detect.input).collect();
+    let words = detect.rules.iter().chain(&detect.input);
+    if detect.lake { (words.map(PathBuf::from).collect(), Vec::new()) } else { parted(words, detect.rules.len(), registry) }
+}
+
+/// The first word that names a stream begins the input; before it are `rules` paths of rules, or more.
+fn parted<'w>(words: impl Iterator<Item = &'w String>, rules: usize, registry: &Registry) -> (Vec<PathBuf>, Vec<String>) {
+    let words: Vec<&String> = words.collect();
     let is_stream = |word: &String| word == "auto" || registry.streams().any(|stream| *stream.0 == **word);
-    let at = if detect.lake { words.len() } else { words.iter().position(|word| is_stream(word)).unwrap_or(detect.rules.len()) };
+    let at = words.iter().position(|word| is_stream(word)).unwrap_or(rules);
     let (rules, input) = words.split_at(at.min(words.len()));
     (rules.iter().map(PathBuf::from).collect(), input.iter().map(|word| (*word).clone()).collect())
 }
@@ -104,15 +143,17 @@ fn over_files(
     engine: &mut weft_analytics::Engine,
     findings: &mut Found,
 ) -> Result<(), Fault> {
+    read_files(registry, stream, paths, &mut |events| findings.look(engine, events))
+}
+
+fn read_files(registry: std::sync::Arc<Registry>, stream: &str, paths: &[String], look: &mut dyn FnMut(&EventBatch)) -> Result<(), Fault> {
     let (stream, framing) = input::stream(&registry, stream)?;
     let mapper = Mapper::new(registry);
     let paths: Vec<PathBuf> = paths.iter().map(|path| Path::new(path).to_owned()).collect();
     let progress = Progress::begin("detecting");
     let read = input::read(&paths, &stream, &framing, &mut |batch| {
         progress.add(batch.records.len() as u64);
-        for events in &map_batch(&batch, &mapper).batches {
-            findings.look(engine, events);
-        }
+        map_batch(&batch, &mapper).batches.iter().for_each(&mut *look);
     });
     read.check()
 }

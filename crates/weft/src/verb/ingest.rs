@@ -32,7 +32,7 @@ pub(super) async fn run(home: &Home, input: &cli::Input, out: &mut Output) -> Re
     let (mut rules, content) = rules_of(content::compile(&files).map_err(Fault::Misuse)?);
     geo::equip(&mut rules, home)?;
     let (stream, framing) = input::stream(&content.registry, &input.stream)?;
-    let mut stand = Stand::open(home, Arc::clone(&content.registry), vec![Box::new(rules)]).await?;
+    let mut stand = Stand::open(home, Arc::clone(&content.registry), vec![Box::new(rules)], content.entities).await?;
     let findings = count_findings(&mut stand);
     let begun = Instant::now();
     let before = rows_by_table(&stand);
@@ -134,7 +134,7 @@ pub(super) async fn replay(home: &Home, group: Option<&str>, out: &mut Output) -
     refuse_running(home)?;
     let files = content::files(&home.dir).map_err(Fault::Misuse)?;
     let (rules, content) = rules_of(content::compile(&files).map_err(Fault::Misuse)?);
-    let mut stand = Stand::open(home, Arc::clone(&content.registry), vec![Box::new(rules)]).await?;
+    let mut stand = Stand::open(home, Arc::clone(&content.registry), vec![Box::new(rules)], content.entities).await?;
     let findings = count_findings(&mut stand);
     let pipeline = stand.pipeline().clone();
     // A replay that a crash cut off is finished first, so that none is made twice.

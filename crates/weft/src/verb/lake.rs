@@ -58,7 +58,7 @@ impl Open {
         free(home)?;
         let files = content::files(&home.dir).map_err(Fault::Misuse)?;
         let (rules, content) = rules_of(content::compile(&files).map_err(Fault::Misuse)?);
-        let mut stand = Stand::open(home, Arc::clone(&content.registry), vec![Box::new(rules)]).await?;
+        let mut stand = Stand::open(home, Arc::clone(&content.registry), vec![Box::new(rules)], content.entities).await?;
         let findings = count_findings(&mut stand);
         while stand.pipeline().lake().log().outstanding() > 0 {
             tokio::time::sleep(LOOK).await;

@@ -8,6 +8,9 @@ mod detect;
 mod entitlements;
 mod explain;
 mod export;
+mod found;
+mod hunt;
+mod incidents;
 mod ingest;
 mod input;
 mod lake;
@@ -16,6 +19,7 @@ mod map;
 mod offline;
 mod query;
 mod rejects;
+mod risk;
 mod rules;
 mod runs;
 mod up;
@@ -47,6 +51,9 @@ pub fn run(args: Args) -> Result<Outcome, Fault> {
         Verb::Map(map) => map::run(&home()?, &map.input, &mut out),
         Verb::Ingest(input) => runtime.block_on(ingest::run(&home()?, &input, &mut out)),
         Verb::Detect(detect) => runtime.block_on(detect::run(&home()?, &detect, &mut out)),
+        Verb::Hunt(asked) => runtime.block_on(hunt::run(&home()?, &asked, &mut out)),
+        Verb::Risk(asked) => runtime.block_on(risk::run(&home()?, &asked, &mut out)),
+        Verb::Incidents(asked) => runtime.block_on(incidents::run(&home()?, &asked, &mut out)),
         Verb::Query(query) => runtime.block_on(query::run(&home()?, &query, &mut out)),
         Verb::Tables => runtime.block_on(query::tables(&home()?, &mut out)),
         Verb::Lake(lake) => runtime.block_on(lake::run(&home()?, lake, &mut out)),

@@ -10,7 +10,9 @@ use weft_assessment::Metric;
 use weft_model::Finding;
 use weft_policy::{Check, Subject};
 
+use super::hunts;
 use crate::door::now;
+use crate::hunting::Hunts;
 use crate::mesh::journal::QueueJournal;
 use crate::mesh::ledger;
 use crate::mesh::posture::{PostureBoard, metric_trace};
@@ -31,6 +33,7 @@ pub(super) struct Loops {
     pub(super) metrics: Arc<Vec<Metric>>,
     pub(super) pipeline: Pipeline,
     pub(super) checks: Vec<Check>,
+    pub(super) hunts: Hunts,
     pub(super) every: u64,
     pub(super) stop: CancellationToken,
 }
@@ -45,7 +48,7 @@ pub(super) async fn run(loops: Loops, findings: Option<mpsc::Receiver<Finding>>)
     let stop = loops.stop.clone();
     tokio::select! {
         () = stop.cancelled() => {}
-        ((), (), (), (), ()) = async { tokio::join!(answer(&loops, findings), check(&loops), measure(&loops), account(&loops), loops.respond.stand_by()) } => {}
+        ((), (), (), (), (), ()) = async { tokio::join!(answer(&loops, findings), check(&loops), measure(&loops), account(&loops), hunts::run(&loops), loops.respond.stand_by()) } => {}
     }
 }
 

@@ -41,7 +41,7 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     let (mut rules, content) = rules_of(compiling.await.map_err(Fault::failed)?.map_err(Fault::Misuse)?);
     geo::equip(&mut rules, &home)?;
     let listener = listen(up.listen.unwrap_or(home.config.listen)).await?;
-    let mut stand = Stand::start(site?, &home, Arc::clone(&content.registry), vec![Box::new(rules)])?;
+    let mut stand = Stand::start(site?, &home, Arc::clone(&content.registry), vec![Box::new(rules)], content.entities)?;
     let stop = CancellationToken::new();
     let keys = LoginKeys::with_token(token(&*stand.state).await?);
     let run = RunFile { address: format!("http://{}", reachable(listener.local_addr()?)), token: keys.token.clone(), pid: std::process::id() };
@@ -76,6 +76,7 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
         metrics,
         pipeline: stand.pipeline().clone(),
         checks: content.checks,
+        hunts: content.hunts,
         every: home.config.response.posture_seconds,
         stop: stop.clone(),
     };

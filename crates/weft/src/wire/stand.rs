@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use weft_analytics::entity::Known;
+use weft_analytics::incident::Decision;
 use weft_ingest::Registry;
 use weft_lake::{Lake, Recovery};
 use weft_model::{Detector, Finding};
@@ -13,7 +15,7 @@ use crate::content::Content;
 use crate::home::Home;
 use crate::pipeline::{Memory, Parts, Pipeline, Running, Writer};
 use crate::queue::Queue;
-use crate::state::{Sqlite, StateStore as _};
+use crate::state::{Sqlite, StateStore as _, incidents};
 
 /// An open home whose pipeline does not run yet: it can be opened while content is compiled.
 pub struct Site {
@@ -21,6 +23,7 @@ pub struct Site {
     lake: Lake,
     recovery: Recovery,
     memory: Memory,
+    decisions: Vec<Decision>,
 }
 
 impl Site {
@@ -36,7 +39,8 @@ impl Site {
         let (lake, recovery) = lake.map_err(Fault::failed)?;
         let state = Arc::new(state.map_err(Fault::failed)?);
         let kept = state.memory(lake.log_id(), lake.committed()).await.map_err(Fault::failed)?;
-        Ok(Self { memory: Memory::read(kept.as_deref()), state, lake, recovery })
+        let decisions = incidents::decisions(&*state).await?;
+        Ok(Self { memory: Memory::read(kept.as_deref()), state, lake, recovery, decisions })
     }
 }
 
@@ -60,16 +64,16 @@ impl Stand {
     ///
     /// # Errors
     /// The home is in use or cannot be opened.
-    pub async fn open(home: &Home, registry: Arc<Registry>, detectors: Vec<Box<dyn Detector>>) -> Result<Self, Fault> {
-        Self::start(Site::open(home).await?, home, registry, detectors)
+    pub async fn open(home: &Home, registry: Arc<Registry>, detectors: Vec<Box<dyn Detector>>, entities: Known) -> Result<Self, Fault> {
+        Self::start(Site::open(home).await?, home, registry, detectors, entities)
     }
 
     /// Starts the pipeline of an open home.
     ///
     /// # Errors
     /// The system has no thread for us.
-    pub fn start(site: Site, home: &Home, registry: Arc<Registry>, detectors: Vec<Box<dyn Detector>>) -> Result<Self, Fault> {
-        let Site { state, lake, recovery, memory } = site;
+    pub fn start(site: Site, home: &Home, registry: Arc<Registry>, detectors: Vec<Box<dyn Detector>>, entities: Known) -> Result<Self, Fault> {
+        let Site { state, lake, recovery, memory, decisions } = site;
         let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let parts = Parts {
             lake,
@@ -77,6 +81,8 @@ impl Stand {
             memory,
             mapping: Arc::new(home.mapper(Arc::clone(&registry))?),
             detectors,
+            entities,
+            decisions,
             lateness: Duration::from_secs(home.config.analytics.lateness_seconds),
             commit_every: Duration::from_secs(home.config.budget.commit_seconds),
             workers,
@@ -115,7 +121,7 @@ impl Stand {
         // Workers may still wait to hand a finding on; its receiver must go on reading until here.
         let running = self.running;
         tokio::task::spawn_blocking(move || running.join()).await.map_err(Fault::failed)?;
-        pipeline.settle().await;
+        pipeline.conclude().await;
         pipeline.stop();
         self.committer.await.map_err(Fault::failed)?;
         pipeline.commit().await;
@@ -125,11 +131,11 @@ impl Stand {
 
 /// Splits compiled content into what the pipeline and what the loop needs.
 pub fn rules_of(content: Content) -> (weft_analytics::Engine, LoopContent) {
-    let Content { registry, mut rules, refused, pdp, playbooks, checks, metrics } = content;
+    let Content { registry, mut rules, refused, pdp, playbooks, checks, metrics, entities, hunts } = content;
     refused.iter().for_each(|line| crate::cli::say(line));
     let begun = std::time::Instant::now();
     rules.measure_with(Box::new(move || u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX)));
-    (rules, LoopContent { registry, pdp, playbooks, checks, metrics })
+    (rules, LoopContent { registry, pdp, playbooks, checks, metrics, entities, hunts })
 }
 
 /// Content without the rules.
@@ -144,4 +150,8 @@ pub struct LoopContent {
     pub checks: Vec<weft_policy::Check>,
     /// Measures.
     pub metrics: Vec<weft_assessment::Metric>,
+    /// Who is nobody, and who matters how much.
+    pub entities: weft_analytics::entity::Known,
+    /// Hypotheses.
+    pub hunts: crate::hunting::Hunts,
 }

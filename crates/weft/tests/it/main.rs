@@ -17,6 +17,8 @@ mod conformance;
 mod demo;
 mod fairness;
 mod faults;
+mod hunts;
+mod incidents;
 mod lake;
 mod mesh;
 mod poison;

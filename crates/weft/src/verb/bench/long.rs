@@ -47,7 +47,7 @@ pub(super) async fn start(home: &Home, files: &content::Files, batches: &[RawBat
     let site = Site::open(&temporary).await?;
     let opened = begun.elapsed().as_secs_f64();
     let (rules, content) = rules_of(compiling.await.map_err(Fault::failed)?.map_err(Fault::Misuse)?);
-    let mut stand = Stand::start(site, &temporary, content.registry, vec![Box::new(rules)])?;
+    let mut stand = Stand::start(site, &temporary, content.registry, vec![Box::new(rules)], content.entities)?;
     let ready = begun.elapsed().as_secs_f64();
     let findings = stand.findings.take();
     let reading = tokio::spawn(async move {

@@ -1,0 +1,303 @@
+//! The findings that may still be joined, bounded, over restarts; and what was told of them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use weft_model::{Finding, Timestamp};
+
+use super::decision::DECISIONS_MAX;
+use super::group::{Node, Past, groups, incidents};
+use super::join::{Phase, REACH_MAX_MS};
+use super::ocsf::Version;
+use super::{Decision, Incident, Join, Member};
+use crate::entity::{Known, resolve};
+
+/// Findings that are remembered one by one; of more, the oldest are folded into their incidents.
+pub const FINDINGS_MAX: usize = 20_000;
+/// Milliseconds after which nothing is joined to a finding any more: the longest reach, and the time that
+/// tells which entities are hubs.
+pub const RETAINED_MS: i64 = 2 * REACH_MAX_MS;
+/// Findings of an incident that are kept in short when they are no longer remembered one by one.
+const PAST_MEMBERS_MAX: usize = 500;
+/// Event time between two looks for findings that are too old.
+const FOLD_EVERY_MS: i64 = Timestamp::DAY_MS;
+/// Microseconds between two looks, for each finding that is remembered: a look costs some fifteen of them.
+const LOOK_EVERY_US: i64 = 500;
+/// More of the same is told this often.
+const REPEATS_EVERY_MS: i64 = 60_000;
+/// Form of the checkpoint; another one is refused.
+const CHECKPOINT_FORM: u8 = 1;
+
+/// A version of an incident to be told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// The incident.
+    pub incident: Incident,
+    /// What of it is new.
+    pub version: Version,
+    /// When it was told first.
+    pub created: Timestamp,
+}
+
+/// What was told of an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Said {
+    digest: String,
+    created: Timestamp,
+    last: Timestamp,
+    /// A finding by which the incident is found again.
+    anchor: String,
+    /// Worst severity, analytics, entities, joins by persons: more of these is news.
+    news: (i64, usize, usize, usize),
+}
+
+/// All incidents that may still change.
+#[derive(Debug, Default)]
+pub struct Incidents {
+    known: Arc<Known>,
+    decisions: Vec<Decision>,
+    live: BTreeMap<(Timestamp, String), Node>,
+    places: HashMap<String, Timestamp>,
+    pasts: BTreeMap<String, Past>,
+    said: BTreeMap<String, Said>,
+    evicted: u64,
+    /// Before this time everything is final.
+    settled: Timestamp,
+    /// Something came since the last look.
+    changed: bool,
+    /// When that was.
+    looked: Timestamp,
+    /// When what was held back is to be told.
+    due: Option<Timestamp>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    live: Vec<(Member, Option<String>, bool)>,
+    settled: Timestamp,
+    pasts: BTreeMap<String, Past>,
+    said: BTreeMap<String, Said>,
+    evicted: u64,
+}
+
+impl Incidents {
+    /// Nothing found yet; with what persons decided so far.
+    pub fn new(known: Arc<Known>, decisions: Vec<Decision>) -> Self {
+        Self { known, decisions, ..Self::default() }
+    }
+
+    /// A finding was made. The same finding again changes nothing; a later version replaces the earlier.
+    pub fn observe(&mut self, finding: &Finding) {
+        let mut node = Node::new(finding, &self.known);
+        if let Some(time) = self.places.get(&finding.uid) {
+            let key = (*time, finding.uid.clone());
+            let Some(before) = self.live.get(&key) else { return };
+            if (before.member.time, before.member.evidence.len()) >= (node.member.time, node.member.evidence.len()) {
+                return;
+            }
+            node.past = self.live.remove(&key).and_then(|before| before.past);
+        }
+        self.places.insert(finding.uid.clone(), finding.time);
+        self.live.insert((finding.time, finding.uid.clone()), node);
+        self.changed = true;
+    }
+
+    /// A person decided.
+    ///
+    /// # Errors
+    /// For a person: too many decisions are kept already.
+    pub fn decide(&mut self, decision: Decision) -> Result<(), String> {
+        if self.decisions.len() >= DECISIONS_MAX {
+            return Err(format!("{DECISIONS_MAX} decisions about incidents are kept already"));
+        }
+        if !self.decisions.contains(&decision) {
+            self.decisions.push(decision);
+            self.changed = true;
+        }
+        Ok(())
+    }
+
+    /// What persons decided.
+    pub fn decisions(&self) -> &[Decision] {
+        &self.decisions
+    }
+
+    /// The incidents as they are now.
+    pub fn current(&self) -> Vec<Incident> {
+        let nodes: Vec<&Node> = self.live.values().collect();
+        incidents(&nodes, &self.known, &self.decisions, &self.pasts).into_iter().map(|(incident, _)| incident).collect()
+    }
+
+    /// Findings folded into their incidents because there was no room.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// Event time has passed `watermark`, and it is `now`: what is new of incidents is told. More of the
+    /// same is held back for a minute, so that a flood of findings is not a flood of incidents.
+    pub fn advance(&mut self, watermark: Timestamp, now: Timestamp) -> Vec<Told> {
+        let oldest = watermark.0.saturating_sub(RETAINED_MS + FOLD_EVERY_MS);
+        let full = self.live.len() > FINDINGS_MAX;
+        let aged = full || self.live.keys().next().is_some_and(|(time, _)| time.0 < oldest);
+        let wait = i64::try_from(self.live.len()).unwrap_or(i64::MAX).saturating_mul(LOOK_EVERY_US) / 1_000;
+        let soon = (0..wait).contains(&now.0.saturating_sub(self.looked.0));
+        if (soon && !full) || (!self.changed && !aged && self.due.is_none_or(|due| now < due)) {
+            return Vec::new();
+        }
+        self.looked = now;
+        let told = self.tell(now, false);
+        if aged {
+            self.fold(watermark);
+        }
+        told
+    }
+
+    /// The input is over: what was held back is told.
+    pub fn conclude(&mut self, now: Timestamp) -> Vec<Told> {
+        self.tell(now, true)
+    }
+
+    fn tell(&mut self, now: Timestamp, all: bool) -> Vec<Told> {
+        (self.changed, self.due) = (false, None);
+        let current = self.current();
+        let mut told = Vec::new();
+        for incident in &current {
+            let new = Said::of(incident, now);
+            let before = self.said.get(&incident.uid);
+            if before.is_some_and(|before| before.digest == new.digest) {
+                continue;
+            }
+            let created = before.map_or(now, |before| before.created);
+            if let Some(before) = before.filter(|before| !all && before.news == new.news && now.0 < before.last.0.saturating_add(REPEATS_EVERY_MS)) {
+                let due = Timestamp(before.last.0.saturating_add(REPEATS_EVERY_MS));
+                self.due = Some(self.due.map_or(due, |known| known.min(due)));
+                continue;
+            }
+            let version = if before.is_some() { Version::Updated } else { Version::Created };
+            told.push(Told { incident: incident.clone(), version, created });
+            self.said.insert(incident.uid.clone(), Said { created, ..new });
+        }
+        told.extend(self.gone(&current));
+        told
+    }
+
+    /// Incidents that were told and are part of others now.
+    fn gone(&mut self, current: &[Incident]) -> Vec<Told> {
+        let here: BTreeSet<&str> = current.iter().map(|incident| incident.uid.as_str()).collect();
+        let gone: Vec<String> = self.said.keys().filter(|uid| !here.contains(uid.as_str())).cloned().collect();
+        let mut told = Vec::new();
+        for uid in gone {
+            let Some(said) = self.said.remove(&uid) else { continue };
+            let holds = |incident: &&Incident| incident.members.iter().any(|member| member.uid == said.anchor);
+            if let Some(into) = current.iter().find(holds) {
+                let incident = Incident { uid, ..into.clone() };
+                told.push(Told { incident, version: Version::MergedInto(into.uid.clone()), created: said.created });
+            }
+        }
+        told
+    }
+
+    /// Keeps what is final of the incidents, and forgets the findings that are too old, or too many.
+    fn fold(&mut self, watermark: Timestamp) {
+        let oldest = watermark.0.saturating_sub(RETAINED_MS);
+        let over = if self.live.len() > FINDINGS_MAX { self.live.len() - FINDINGS_MAX * 9 / 10 } else { 0 };
+        let keys: Vec<(Timestamp, String)> = self.live.keys().cloned().collect();
+        let old = keys.partition_point(|(time, _)| time.0 < oldest);
+        self.evicted += over.saturating_sub(old) as u64;
+        let gone = old.max(over);
+        // What is forgotten too early may be joined to anything that stays: all of it is settled now.
+        let pressed = keys.last().filter(|_| over > old).map_or(watermark, |(time, _)| Timestamp(time.0.saturating_add(1)));
+        self.settled = self.settled.max(watermark).max(pressed);
+        let settled = keys.partition_point(|(time, _)| *time < self.settled);
+        let nodes: Vec<&Node> = self.live.values().take(settled).collect();
+        let (mut pasts, mut of): (BTreeMap<String, Past>, BTreeMap<usize, String>) = (BTreeMap::new(), BTreeMap::new());
+        for (incident, places) in groups(&nodes, &self.known, &self.decisions, &self.pasts) {
+            let stay: Vec<usize> = places.iter().copied().filter(|place| *place >= gone).collect();
+            if stay.is_empty() || (incident.joins.is_empty() && incident.members.len() == stay.len()) {
+                continue;
+            }
+            let here: BTreeSet<&str> = stay.iter().filter_map(|place| nodes.get(*place)).map(|node| node.member.uid.as_str()).collect();
+            pasts.insert(incident.uid.clone(), Past::of(&incident, &here));
+            of.extend(stay.into_iter().map(|place| (place, incident.uid.clone())));
+        }
+        for (place, key) in keys.iter().enumerate().take(settled) {
+            if place < gone {
+                self.live.remove(key);
+                self.places.remove(&key.1);
+            } else if let Some(node) = self.live.get_mut(key) {
+                (node.past, node.settled) = (of.remove(&place), true);
+            }
+        }
+        self.pasts = pasts;
+    }
+
+    /// What has to survive a restart; decisions are kept elsewhere.
+    pub fn checkpoint(&self) -> Vec<u8> {
+        let live = self.live.values().map(|node| (node.member.clone(), node.past.clone(), node.settled)).collect();
+        let saved = Saved { live, settled: self.settled, pasts: self.pasts.clone(), said: self.said.clone(), evicted: self.evicted };
+        // Maps, lists and numbers: nothing that the format refuses.
+        postcard::to_allocvec(&(CHECKPOINT_FORM, saved)).unwrap_or_default()
+    }
+
+    /// Goes on from a checkpoint.
+    ///
+    /// # Errors
+    /// For a person: why it cannot be read; nothing is changed then.
+    pub fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
+        let unreadable = |error: postcard::Error| format!("the memory of incidents cannot be read: {error}");
+        let (form, rest): (u8, _) = postcard::take_from_bytes(saved).map_err(unreadable)?;
+        if form != CHECKPOINT_FORM {
+            return Err(format!("the memory of incidents has form {form}, not {CHECKPOINT_FORM}"));
+        }
+        let saved: Saved = postcard::from_bytes(rest).map_err(unreadable)?;
+        let node = |(member, past, settled): (Member, Option<String>, bool)| {
+            let phase = Phase::of(member.tactics.iter().map(String::as_str));
+            ((member.time, member.uid.clone()), Node { member, phase, settled, past })
+        };
+        self.live = saved.live.into_iter().map(node).collect();
+        self.places = self.live.keys().map(|(time, uid)| (uid.clone(), *time)).collect();
+        (self.pasts, self.said, self.evicted, self.settled) = (saved.pasts, saved.said, saved.evicted, saved.settled);
+        self.changed = true;
+        Ok(())
+    }
+
+    /// Whether a finding is about somebody or something that can be joined at all.
+    pub fn can_join(&self, finding: &Finding) -> bool {
+        !resolve(finding, &self.known).is_empty()
+    }
+}
+
+impl Said {
+    fn of(incident: &Incident, now: Timestamp) -> Self {
+        let persons = incident.joins.iter().filter(|join| matches!(join.by, super::By::Person(_))).count() + incident.decided.len();
+        Self {
+            digest: super::ocsf::digest(incident),
+            created: now,
+            last: now,
+            anchor: incident.members.first().map(|member| member.uid.clone()).unwrap_or_default(),
+            news: (incident.severity_id(), incident.analytics().len(), incident.entities().len(), persons),
+        }
+    }
+}
+
+impl Past {
+    /// What is final of an incident, and those of its findings that do not stay.
+    fn of(incident: &Incident, stay: &BTreeSet<&str>) -> Self {
+        let mut members: Vec<Member> = incident.members.iter().filter(|member| !stay.contains(member.uid.as_str())).cloned().collect();
+        let over = members.len().saturating_sub(PAST_MEMBERS_MAX);
+        // The beginning of the story stays with the newest of it.
+        members.drain(over.min(1)..over);
+        let kept = |join: &&Join| stay.contains(join.later.as_str()) || members.iter().any(|member| member.uid == join.later);
+        let joins = incident.joins.iter().filter(kept).cloned().collect();
+        let dropped = over.saturating_sub(over.min(1)) as u64;
+        Self {
+            begin: incident.detected(),
+            joins,
+            forgotten: incident.forgotten + dropped,
+            lasting: incident.is_weighty(),
+            hubs: incident.hubs.clone(),
+            members,
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Hunts over the lake: by hand, and on their schedule.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use weft_analytics::hunt::{Hunt, Question};
+use weft_analytics::{Engine, FieldMap, Pipelines, RuleFile, compile_with};
+use weft_lake::{Lake, QueryError, QueryOptions};
+use weft_model::{ClassUid, Detector as _, EventBatch, Finding, Timestamp, ocsf};
+
+use crate::mesh::cells;
+
+/// Longest time that one hunt asks.
+pub const SECONDS_MAX: u64 = 600;
+/// Rows that one hunt is given; one more than become findings, so that the rest is told.
+pub const ROWS_MAX: usize = weft_analytics::hunt::HITS_MAX + 1;
+
+/// All hunts, with what their rules are compiled by.
+#[derive(Default)]
+pub struct Hunts {
+    /// In order of name.
+    pub all: Vec<Hunt>,
+    /// What fields of rules mean.
+    pub fields: FieldMap,
+    /// What rewrites rules.
+    pub pipelines: Pipelines,
+}
+
+/// What a hunt came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Hunted {
+    /// Hits, and what of them could not be told.
+    Hits(Vec<Finding>, Vec<String>),
+    /// What it needs was never received: which.
+    NoData(String),
+}
+
+impl Hunts {
+    /// Runs one hunt for a time.
+    ///
+    /// # Errors
+    /// For a person: why the lake did not answer.
+    pub async fn run(&self, lake: &Lake, hunt: &Hunt, since: Timestamp, until: Timestamp) -> Result<Hunted, String> {
+        let Some(sql) = hunt.sql(since, until) else { return self.by_rule(lake, hunt, since, until).await };
+        let options = QueryOptions { rows_max: ROWS_MAX, time_max: Duration::from_secs(SECONDS_MAX) };
+        match lake.session(options).collect(&sql).await {
+            Ok(result) => {
+                let columns: Vec<String> = result.schema.fields().iter().map(|field| field.name().clone()).collect();
+                Ok(hits(hunt, &columns, &cells::rows(&result.batches), until))
+            }
+            Err(QueryError::Sql { message }) => missing(&message).map(Hunted::NoData).ok_or(message),
+            Err(other) => Err(other.to_string()),
+        }
+    }
+
+    async fn by_rule(&self, lake: &Lake, hunt: &Hunt, since: Timestamp, until: Timestamp) -> Result<Hunted, String> {
+        let Some(mut engine) = self.engine(hunt) else { return Err(format!("the rule of hunt `{}` cannot be compiled", hunt.name)) };
+        let mut found = Vec::new();
+        let reads: Vec<ClassUid> = engine.reads().to_vec();
+        let mut any = false;
+        for table in lake.tables() {
+            let Some(class) = ocsf::schema().class_by_name(&table.name).map(|class| ClassUid(class.uid)).filter(|class| reads.contains(class)) else {
+                continue;
+            };
+            any = true;
+            let options = QueryOptions { rows_max: usize::MAX, time_max: Duration::from_secs(SECONDS_MAX) };
+            let sql = format!("SELECT * FROM \"{}\" WHERE time >= {} AND time < {} ORDER BY time", table.name, since.0, until.0);
+            let mut rows = lake.session(options).rows(&sql).await.map_err(|error| error.to_string())?;
+            while let Some(batch) = rows.next().await {
+                let rows = batch.map_err(|error| error.to_string())?;
+                found.extend(engine.observe(&EventBatch { class, source: "lake".into(), rows }));
+            }
+        }
+        found.extend(engine.conclude(until));
+        let named: Vec<&str> = hunt.needs.iter().map(|(table, _)| table.as_str()).collect();
+        Ok(if any { Hunted::Hits(found.into_iter().map(|finding| hunt.adopt(finding)).collect(), Vec::new()) } else { Hunted::NoData(named.join(", ")) })
+    }
+
+    fn engine(&self, hunt: &Hunt) -> Option<Engine> {
+        let Question::Rule(text) = &hunt.question else { return None };
+        let (engine, _) = compile_with(&[RuleFile { name: format!("hunt {}", hunt.name), text: text.clone() }], &self.fields, &self.pipelines);
+        (!engine.is_empty()).then_some(engine)
+    }
+}
+
+/// Rows as hits.
+pub fn hits(hunt: &Hunt, columns: &[String], rows: &[Vec<Value>], until: Timestamp) -> Hunted {
+    let (found, faults) = hunt.findings(columns, rows, until);
+    Hunted::Hits(found, faults)
+}
+
+/// The table or field that was never received, where that is why a statement was refused.
+pub fn missing(message: &str) -> Option<String> {
+    let table = message.split_once("table '").and_then(|(_, rest)| rest.split_once("' not found")).map(|(name, _)| name.rsplit('.').next().unwrap_or(name));
+    let no_field =
+        || message.contains("No field named") || message.contains("not found in struct") || message.contains("Field") && message.contains("not found");
+    table.map(|name| format!("table `{name}`")).or_else(|| no_field().then(|| message.split(". Valid fields").next().unwrap_or(message).to_owned()))
+}
