@@ -8,7 +8,8 @@
 
 mod ways;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::rc::Rc;
 
 use serde::Serialize;
 use weft_model::entitlement::{Cause, PrincipalKind, PrincipalPattern, Truth};
@@ -79,7 +80,20 @@ struct Edge {
 #[derive(Debug, Clone)]
 struct Step {
     from: Node,
-    edge: Edge,
+    edge: Rc<Edge>,
+}
+
+/// Ways of making a principal stronger, with how strong it is then.
+type Ways = Rc<[(Strength, Rc<Edge>)]>;
+
+/// Capabilities that a node's policies name at all, by their place: asked once for each node, because
+/// most principals have few.
+#[derive(Debug, Clone, Default)]
+struct Able {
+    /// Those by which it becomes somebody.
+    become_one: Vec<usize>,
+    /// Those by which it makes somebody stronger.
+    strengthen: Vec<usize>,
 }
 
 /// Follows capabilities through an estate.
@@ -87,8 +101,9 @@ pub struct Explorer<'e> {
     estate: &'e Estate,
     by_service: HashMap<&'e str, Vec<usize>>,
     assumable: Assumable<'e>,
-    edges: HashMap<Node, Vec<Edge>>,
-    strengthened: HashMap<(Node, usize), Vec<(Strength, Edge)>>,
+    able: HashMap<Node, Rc<Able>>,
+    edges: HashMap<Node, Rc<[Rc<Edge>]>>,
+    strengthened: HashMap<(Node, usize), Ways>,
     administrators: HashMap<Node, bool>,
 }
 
@@ -122,7 +137,8 @@ impl<'e> Explorer<'e> {
                 }
             }
         }
-        Self { estate, by_service, assumable, edges: HashMap::new(), strengthened: HashMap::new(), administrators: HashMap::new() }
+        let (able, edges, strengthened, administrators) = Default::default();
+        Self { estate, by_service, assumable, able, edges, strengthened, administrators }
     }
 
     /// Everything that one principal reaches: administrator, and the resources worth reaching that it cannot
@@ -165,17 +181,20 @@ impl<'e> Explorer<'e> {
             return found;
         }
         let mut reached: Vec<Node> = vec![start];
+        let mut strong: Vec<Node> = reached.iter().copied().filter(|node| self.is_strong(*node)).collect();
         let mut came: HashMap<Node, Step> = HashMap::new();
         let mut open = VecDeque::from([start]);
         let mut goals: BTreeMap<String, Node> = BTreeMap::new();
         while let Some(node) = open.pop_front() {
-            let fresh = self.next(node, &reached);
-            for (to, step) in fresh {
+            for (to, step) in self.next(node, &reached, &strong, &came) {
                 if to == start || came.contains_key(&to) || reached.len() >= REACHED_MAX {
                     continue;
                 }
                 came.insert(to, step);
                 reached.push(to);
+                if self.is_strong(to) {
+                    strong.push(to);
+                }
                 if self.is_administrator(to) {
                     let account = self.member(to).map(|member| member.principal.account.clone()).unwrap_or_default();
                     goals.entry(format!("{ADMINISTRATOR} {account}")).or_insert(to);
@@ -196,18 +215,47 @@ impl<'e> Explorer<'e> {
         found
     }
 
-    /// What can be reached next from a node, given what was reached before it.
-    fn next(&mut self, node: Node, reached: &[Node]) -> Vec<(Node, Step)> {
-        let edges = self.edges(node).to_vec();
-        let mut fresh: Vec<(Node, Step)> = edges.into_iter().map(|edge| ((edge.to, Strength::Plain), Step { from: node, edge })).collect();
-        for other in reached {
-            for (by, target) in [(node, *other), (*other, node)] {
-                let ways = self.strengthens(by, target.0).to_vec();
-                let more = ways.into_iter().filter_map(|(strength, edge)| Some(((target.0, target.1.and(strength)?), Step { from: by, edge })));
-                fresh.extend(more);
+    /// What can be reached next from a node, given what was reached before it and who of those is strong.
+    fn next(&mut self, node: Node, reached: &[Node], strong: &[Node], came: &HashMap<Node, Step>) -> Vec<(Node, Step)> {
+        let mut fresh = Vec::new();
+        let mut seen: HashSet<Node> = HashSet::new();
+        for edge in self.edges(node).iter() {
+            let to = (edge.to, Strength::Plain);
+            if !came.contains_key(&to) && seen.insert(to) {
+                fresh.push((to, Step { from: node, edge: Rc::clone(edge) }));
             }
         }
+        let targets = if self.is_strong(node) { reached } else { &[] };
+        for (by, target) in targets.iter().map(|other| (node, *other)).chain(strong.iter().map(|other| (*other, node))) {
+            let ways = self.strengthens(by, target.0);
+            let more = ways.iter().filter_map(|(strength, edge)| Some(((target.0, target.1.and(*strength)?), Step { from: by, edge: Rc::clone(edge) })));
+            fresh.extend(more);
+        }
         fresh
+    }
+
+    /// Whether a node could make somebody stronger.
+    fn is_strong(&mut self, node: Node) -> bool {
+        !self.able(node).strengthen.is_empty()
+    }
+
+    /// What a node's policies name.
+    fn able(&mut self, node: Node) -> Rc<Able> {
+        if let Some(able) = self.able.get(&node) {
+            return Rc::clone(able);
+        }
+        let mut able = Able::default();
+        if let Some(member) = self.member(node) {
+            for (place, capability) in self.estate.provider.rules.capability.iter().enumerate() {
+                if self.could(node, member, capability) {
+                    let into = if capability.gains.becomes() { &mut able.become_one } else { &mut able.strengthen };
+                    into.push(place);
+                }
+            }
+        }
+        let able = Rc::new(able);
+        self.able.insert(node, Rc::clone(&able));
+        able
     }
 
     fn member(&self, node: Node) -> Option<&'e Member> {
@@ -221,22 +269,21 @@ impl<'e> Explorer<'e> {
     }
 
     /// Principals that whoever is at `node` can act as.
-    fn edges(&mut self, node: Node) -> &[Edge] {
-        if !self.edges.contains_key(&node) {
-            let edges = if self.is_administrator(node) { Vec::new() } else { self.find_edges(node) };
-            self.edges.insert(node, edges);
+    fn edges(&mut self, node: Node) -> Rc<[Rc<Edge>]> {
+        if let Some(edges) = self.edges.get(&node) {
+            return Rc::clone(edges);
         }
-        self.edges.get(&node).map(Vec::as_slice).unwrap_or_default()
+        let edges = if self.is_administrator(node) { Vec::new() } else { self.find_edges(node) };
+        let edges: Rc<[Rc<Edge>]> = edges.into_iter().map(Rc::new).collect();
+        self.edges.insert(node, Rc::clone(&edges));
+        edges
     }
 
-    fn find_edges(&self, node: Node) -> Vec<Edge> {
+    fn find_edges(&mut self, node: Node) -> Vec<Edge> {
         let Some(member) = self.member(node) else { return Vec::new() };
-        let mut edges = Vec::new();
+        let (able, mut edges) = (self.able(node), Vec::new());
         self.assume(node, member, &mut edges);
-        for capability in &self.estate.provider.rules.capability {
-            if !self.could(node, member, capability) {
-                continue;
-            }
+        for capability in able.become_one.iter().filter_map(|place| self.estate.provider.rules.capability.get(*place)) {
             match capability.gains {
                 Gain::Pass => self.pass(node, member, capability, &mut edges),
                 Gain::Carrier => self.carry(node, member, capability, &mut edges),
@@ -250,12 +297,15 @@ impl<'e> Explorer<'e> {
     }
 
     /// Ways in which whoever is at `by` makes `target` stronger.
-    fn strengthens(&mut self, by: Node, target: usize) -> &[(Strength, Edge)] {
-        if !self.strengthened.contains_key(&(by, target)) {
-            let ways = self.find_strengthening(by, target);
-            self.strengthened.insert((by, target), ways);
+    fn strengthens(&mut self, by: Node, target: usize) -> Ways {
+        if let Some(ways) = self.strengthened.get(&(by, target)) {
+            return Rc::clone(ways);
         }
-        self.strengthened.get(&(by, target)).map(Vec::as_slice).unwrap_or_default()
+        let able = self.able(by);
+        let ways = self.find_strengthening(by, target, &able.strengthen);
+        let ways: Ways = ways.into_iter().map(|(strength, edge)| (strength, Rc::new(edge))).collect();
+        self.strengthened.insert((by, target), Rc::clone(&ways));
+        ways
     }
 
     /// Resources that somebody else than the start can be reached as to reach.

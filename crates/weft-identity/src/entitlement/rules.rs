@@ -139,6 +139,13 @@ pub enum Gain {
     EmpowerSelf,
 }
 
+impl Gain {
+    /// Whether it is to act as somebody else; the others make somebody stronger.
+    pub fn becomes(self) -> bool {
+        matches!(self, Self::Pass | Self::Carrier | Self::User | Self::Role)
+    }
+}
+
 /// A way of becoming or strengthening a principal.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -93,14 +93,14 @@ impl Explorer<'_> {
         }
     }
 
-    pub(super) fn find_strengthening(&self, by: Node, target: usize) -> Vec<(Strength, Edge)> {
+    pub(super) fn find_strengthening(&self, by: Node, target: usize, able: &[usize]) -> Vec<(Strength, Edge)> {
         let (Some(member), Some(strong)) = (self.member(by), self.estate.members.get(target)) else { return Vec::new() };
         let mut ways = Vec::new();
         if member.principal.account != strong.principal.account || strong.principal.exempt {
             return ways;
         }
         let user = strong.principal.kind == PrincipalKind::User;
-        for capability in self.estate.provider.rules.capability.iter().filter(|capability| self.could(by, member, capability)) {
+        for capability in able.iter().filter_map(|place| self.estate.provider.rules.capability.get(*place)) {
             let whole = |acts: Vec<Act>| Edge { to: target, capability: capability.id.clone(), acts, assumes: capability.assumes.clone() };
             let on_target = || self.acts(by, member, capability, |_| true, Some(strong), None, None);
             let way = match capability.gains {
