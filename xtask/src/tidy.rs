@@ -50,7 +50,7 @@ const COMMON: [&str; 12] =
 /// Where a name stands for a form of text that many tools write, and is a word of the mapping language;
 /// or, in a rule, for a program that anybody may run; or
 /// for what a library or a protocol calls itself.
-const FORMATS: [(&str, &str); 23] = [
+const FORMATS: [(&str, &str); 24] = [
     // Published ways to count a risk, by the name under which they are known.
     ("crates/weft-analytics/src/risk/", "elastic"),
     ("crates/weft-analytics/src/risk/", "splunk"),
@@ -58,6 +58,8 @@ const FORMATS: [(&str, &str); 23] = [
     ("crates/weft/src/cli/investigate.rs", "splunk"),
     ("crates/weft/src/verb/risk.rs", "elastic"),
     ("crates/weft/src/verb/risk.rs", "splunk"),
+    // A form in which indicators are shared.
+    ("crates/weft-analytics/src/intel/", "misp"),
     // The name of a protocol's service, and of the cryptography that TLS is built on.
     ("crates/weft/src/door/otlp/", "opentelemetry"),
     ("crates/weft/src/door/tls.rs", "aws"),

@@ -2,7 +2,7 @@
 //!
 //! [`sigma`] reads Sigma rules and says what is wrong with them, line by line; [`engine`] runs
 //! the compiled rules over Arrow columns and keeps correlations and baselines on event
-//! time. Findings, ours and those that tools send, raise the [`risk`] of the [`entity`]s that they
+//! time; [`intel`] matches indicators of others. Findings, ours and those that tools send, raise the [`risk`] of the [`entity`]s that they
 //! are about. Batches and time go in, [`Finding`](weft_model::Finding)s come out; what has to survive
 //! a restart is one checkpoint.
 //!
@@ -14,6 +14,7 @@ pub mod engine;
 pub mod entity;
 pub mod hunt;
 pub mod incident;
+pub mod intel;
 pub mod risk;
 pub mod sigma;
 

@@ -309,6 +309,7 @@ pub struct Reader {
     tables: Mutex<BTreeMap<String, Table>>,
     pub(crate) tail: Arc<Tail>,
     engine: Engine,
+    pub(crate) checked: Arc<Checked>,
 }
 
 impl Reader {
@@ -319,8 +320,8 @@ impl Reader {
     pub async fn open(options: &LakeOptions) -> Result<Self, LakeError> {
         let root = Root::open(&options.root, &options.storage)?;
         let checked = Arc::new(Checked::new(Arc::clone(&root.store), Damages::default()));
-        let engine = Engine::new(checked, &options.engine)?;
-        let reader = Self { root, tables: Mutex::default(), tail: Arc::default(), engine };
+        let engine = Engine::new(Arc::clone(&checked), &options.engine)?;
+        let reader = Self { root, tables: Mutex::default(), tail: Arc::default(), engine, checked };
         reader.refresh().await?;
         Ok(reader)
     }

@@ -24,6 +24,7 @@ mod lake;
 mod ledger;
 pub mod log;
 mod maintain;
+pub mod past;
 pub mod query;
 mod rewrite;
 mod table;

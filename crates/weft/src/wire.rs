@@ -4,6 +4,7 @@ mod access;
 pub mod demo;
 mod doors;
 mod hunts;
+mod intel;
 mod life;
 mod loops;
 pub(crate) mod pulled;

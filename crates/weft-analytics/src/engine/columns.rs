@@ -235,7 +235,8 @@ impl<'a> View<'a> {
     }
 }
 
-fn column(rows: &arrow::record_batch::RecordBatch, path: &str, push: &mut dyn FnMut(usize, &str)) -> bool {
+/// Calls `push` with row and text of everything at a dotted path; false when the columns do not go that far.
+pub(crate) fn column(rows: &arrow::record_batch::RecordBatch, path: &str, push: &mut dyn FnMut(usize, &str)) -> bool {
     let (head, rest) = path.split_once('.').unwrap_or((path, ""));
     let Ok(index) = rows.schema_ref().index_of(head) else { return false };
     let (field, array) = (rows.schema_ref().field(index), rows.column(index));

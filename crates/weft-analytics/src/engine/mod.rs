@@ -36,8 +36,10 @@ use self::rows::{Reader, Rows};
 use self::wanted::Wanted;
 use crate::sigma::rule::{Body, Rule};
 
+pub(crate) use self::columns::column as walk_column;
 pub use self::load::{RuleFault, RuleFile, compile, compile_with};
 pub use self::outcome::EVIDENCE_MAX;
+pub(crate) use self::outcome::observables;
 pub use self::program::Stopwatch;
 
 /// Key of an event that lacks a field which a correlation groups by.

@@ -117,7 +117,8 @@ fn shortened(value: &str) -> String {
     }
 }
 
-fn observables(rows: &RecordBatch, row: usize) -> Vec<Entity> {
+/// The observables of a row.
+pub(crate) fn observables(rows: &RecordBatch, row: usize) -> Vec<Entity> {
     let Some(alone) = rows.schema_ref().index_of("observables").ok().and_then(|index| rows.project(&[index]).ok()) else { return Vec::new() };
     let mut event = row_to_json(&alone, row);
     let list = event.get_mut("observables").and_then(|list| list.as_array_mut()).map(std::mem::take).unwrap_or_default();

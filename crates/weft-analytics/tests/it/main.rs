@@ -6,6 +6,7 @@ mod content;
 mod correlations;
 mod events;
 mod incidents;
+mod intel;
 mod load;
 mod modifiers;
 mod naive;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::LakeError;
 use crate::integrity::twin;
 use crate::lake::Lake;
+use crate::past;
 
 /// What was removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -37,6 +38,11 @@ impl Lake {
                 let path = object.location.to_string();
                 let ours = path.ends_with(".parquet") && !path.contains("/_");
                 let written = SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(object.last_modified.timestamp_millis()).unwrap_or(0));
+                // An index goes with its file.
+                if past::data_file(&path).is_some_and(|file| !known.contains(&file)) {
+                    self.0.root.remove(&table, path.strip_prefix(&format!("{table}/")).unwrap_or(&path)).await?;
+                    continue;
+                }
                 if ours && !known.contains(&path) && written < before {
                     let within = path.strip_prefix(&format!("{table}/")).unwrap_or(&path).to_owned();
                     self.0.root.remove(&table, &within).await?;

@@ -71,6 +71,9 @@ pub enum Verb {
     /// Raw records that could not be mapped.
     #[command(subcommand)]
     Rejects(Rejects),
+    /// Threat intelligence: indicators of others, matched with every event.
+    #[command(subcommand)]
+    Intel(super::Intel),
     /// Effective permissions and paths of escalation, from snapshots of an identity system.
     #[command(subcommand)]
     Entitlements(Entitlements),
@@ -278,6 +281,8 @@ pub enum BenchName {
     Searchable,
     /// Most memory while 10 GB come in over HTTP; takes minutes.
     Memory,
+    /// Ten million indicators: size, look-ups, and what matching costs the stream, one thread.
+    Intel,
     /// From the start until records are taken in, with 1 GB in the log.
     Start,
     /// Decisions at 10,000 policies, by the index and by plain Cedar.

@@ -3,6 +3,7 @@
 pub mod access;
 mod args;
 pub mod entitlements;
+mod intel;
 mod investigate;
 mod lake;
 mod output;
@@ -18,6 +19,7 @@ use clap::Parser;
 pub use args::{
     Approve, Args, Bench, BenchName, Check, Common, ContentAdd, ContentVerb, Detect, Input, Ledger, Map, Metrics, Playbook, Posture, Query, Rejects, Up, Verb,
 };
+pub use intel::{ImportArgs, Intel};
 pub use investigate::{HuntArgs, IncidentsArgs, IncidentsVerb, RiskArgs, RiskPreset};
 pub use lake::{Export, ExportLayout, Lake, Remap, Usage, UsageBy};
 pub use output::{Format, Output, Rows};

@@ -31,6 +31,7 @@ pub use work::Work;
 pub(crate) use work::{OWN_SOURCE, own_batch};
 pub use writer::Writer;
 
+use crate::intel::Live;
 use crate::state::StateStore;
 
 /// Frames that are logged and wait for a worker, of at most about 2 MB each.
@@ -58,6 +59,8 @@ pub struct Parts {
     pub mapping: Arc<dyn Mapping>,
     /// Detectors; they see every event batch, one after another.
     pub detectors: Vec<Box<dyn Detector>>,
+    /// Indicators that every event is matched with.
+    pub intel: Arc<Live>,
     /// How much later than newer events an event may come and still be put in order.
     pub lateness: Duration,
     /// Where what they remember is kept.
@@ -84,6 +87,7 @@ pub(crate) struct Shared {
     pub(crate) lake: Lake,
     pub(crate) mapping: Arc<dyn Mapping>,
     pub(crate) detectors: Mutex<Vec<Box<dyn Detector>>>,
+    pub(crate) intel: Arc<Live>,
     pub(crate) tail: broadcast::Sender<TailEvent>,
     pub(crate) stats: Stats,
     pub(crate) findings: mpsc::Sender<Finding>,
@@ -126,6 +130,7 @@ impl Running {
             lake: parts.lake,
             mapping: parts.mapping,
             detectors: Mutex::new(parts.detectors),
+            intel: parts.intel,
             tail: broadcast::channel(TAIL_EVENTS_MAX).0,
             stats: Stats::default(),
             findings: findings_in,
@@ -170,6 +175,28 @@ impl Pipeline {
     /// Counts by source.
     pub fn stats(&self) -> &Stats {
         &self.shared.stats
+    }
+
+    /// Indicators that are matched now.
+    pub fn intel(&self) -> &Arc<Live> {
+        &self.shared.intel
+    }
+
+    /// Keeps findings that were made beside the events, and hands them to the loop. Blocking.
+    ///
+    /// # Errors
+    /// How many the log did not take.
+    pub fn found(&self, findings: Vec<Finding>) -> Result<(), usize> {
+        let (kept, owed) = {
+            let _in_hand = self.shared.still.read().unwrap_or_else(PoisonError::into_inner);
+            work::keep_all(&self.shared, findings)
+        };
+        for finding in kept {
+            if self.shared.findings.blocking_send(finding).is_err() {
+                break;
+            }
+        }
+        if owed.is_empty() { Ok(()) } else { Err(owed.len()) }
     }
 
     /// Findings since the start.

@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use weft_analytics::intel::match_batch;
 use weft_console::TailEvent;
 use weft_lake::{Logged, PublishError};
 use weft_model::event::row_to_json;
-use weft_model::{Context, Finding, Mapped, Position, RawBatch, RawRecord, RecordId, Reject, RejectCause, StreamId, Timestamp};
+use weft_model::{Context, EventBatch, Finding, Mapped, Position, RawBatch, RawRecord, RecordId, Reject, RejectCause, StreamId, Timestamp};
 
 use super::{Shared, TAIL_BYTES_MAX};
 use crate::door::{now, records};
@@ -164,10 +165,13 @@ fn show(shared: &Shared, batch: &RawBatch, mapped: &Mapped) {
 }
 
 fn observe(shared: &Shared, mapped: &Mapped) -> Vec<Finding> {
-    // Our own events are always of the present: they say nothing about the time of what comes in.
-    mapped.batches.iter().filter(|events| &*events.source.0 != OWN_SOURCE).for_each(|events| shared.time.see(events, now()));
+    // Our own events are always of the present: they say nothing about the time of what comes in. Nor
+    // do they name an indicator of themselves: a sighting would be seen in its own finding.
+    let of_others = |events: &&EventBatch| &*events.source.0 != OWN_SOURCE;
+    mapped.batches.iter().filter(of_others).for_each(|events| shared.time.see(events, now()));
+    let intel = shared.intel.load();
+    let mut found: Vec<Finding> = mapped.batches.iter().filter(of_others).flat_map(|events| match_batch(&intel, events, now())).collect();
     let mut detectors = shared.detectors.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut found = Vec::new();
     for detector in detectors.iter_mut() {
         for events in &mapped.batches {
             let reads = detector.reads();

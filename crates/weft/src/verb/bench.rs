@@ -23,6 +23,7 @@ use crate::wire::Stand;
 use crate::wire::stand::rules_of;
 
 mod decide;
+mod intel;
 mod long;
 
 /// How long one measurement runs.
@@ -70,6 +71,10 @@ async fn of_records(home: &Home, bench: &cli::Bench) -> Result<Figures, Fault> {
         BenchName::Memory => {
             drop(registry);
             long::memory(home, &files, &batches).await?
+        }
+        BenchName::Intel => {
+            let (rules, _) = rules_of(content::compile(&files).map_err(Fault::Misuse)?);
+            tokio::task::spawn_blocking(move || intel::figures(registry, rules, &batches)).await.map_err(Fault::failed)?
         }
         BenchName::Start => long::start(home, &files, &batches).await?,
         BenchName::Cedar | BenchName::Access => Figures::new(),

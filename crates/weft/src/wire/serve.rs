@@ -12,7 +12,7 @@ use weft_console::{Console, ConsoleConfig, LoginKeys};
 use super::doors::{self, Doors};
 use super::loops::{self, Loops};
 use super::stand::{Site, Stand, rules_of};
-use super::{access, demo, life, responder};
+use super::{access, demo, intel, life, responder};
 use crate::cli::{Fault, Output, Up};
 use crate::content;
 use crate::door::{Ingress, webhook};
@@ -83,7 +83,8 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     let loops = tokio::spawn(loops::run(loops, stand.findings.take()));
     let journal = QueueJournal(stand.queue.clone());
     let life = life::Life { pipeline: stand.pipeline().clone(), life: home.config.life.clone(), journal, state, stop: stop.clone() };
-    let life = tokio::spawn(life::run(life));
+    let feeds = intel::run(stand.pipeline().clone(), stop.clone());
+    let life = tokio::spawn(async move { tokio::join!(life::run(life), feeds) });
     let settling = tokio::spawn(stand.pipeline().clone().settle_regularly());
     home.announce(&run)?;
     let player = if up.demo { Some(demo::start(&home, &run, &mut doors, stop.clone()).await?) } else { None };

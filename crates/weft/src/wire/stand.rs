@@ -13,6 +13,7 @@ use weft_model::{Detector, Finding};
 use crate::cli::Fault;
 use crate::content::Content;
 use crate::home::Home;
+use crate::intel::Live;
 use crate::pipeline::{Memory, Parts, Pipeline, Running, Writer};
 use crate::queue::Queue;
 use crate::state::{Sqlite, StateStore as _, incidents};
@@ -83,6 +84,7 @@ impl Stand {
             detectors,
             entities,
             decisions,
+            intel: Live::open(&home.dir),
             lateness: Duration::from_secs(home.config.analytics.lateness_seconds),
             commit_every: Duration::from_secs(home.config.budget.commit_seconds),
             workers,

@@ -19,6 +19,7 @@ mod fairness;
 mod faults;
 mod hunts;
 mod incidents;
+mod intel;
 mod lake;
 mod mesh;
 mod poison;

@@ -5,7 +5,7 @@
 //! asked for again, later and later.
 
 mod bucket;
-mod http;
+pub(crate) mod http;
 mod rest;
 mod secret;
 
