@@ -258,8 +258,11 @@ fn gather(field: &Field, array: &ArrayRef, path: &str, push: &mut dyn FnMut(usiz
         }
         DataType::List(child) => return items(child, array, path, push),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View if !path.is_empty() && field.metadata().contains_key(JSON) => {
+            // A text without the last key has no value there; keys that are written with escapes are read.
+            let key = memchr::memmem::Finder::new(path.rsplit('.').next().unwrap_or(path));
+            let possible = |text: &&str| key.find(text.as_bytes()).is_some() || text.contains("\\u");
             for index in (0..array.len()).filter(valid) {
-                let value = text(array, index).and_then(|text| serde_json::from_str::<Value>(text).ok());
+                let value = text(array, index).filter(possible).and_then(|text| serde_json::from_str::<Value>(text).ok());
                 value.iter().for_each(|value| descend(value, path, &mut |text| push(index, text)));
             }
             return true;
