@@ -8,9 +8,10 @@
 
 mod ways;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
+use hashbrown::{HashMap, HashSet};
 use serde::Serialize;
 use weft_model::entitlement::{Cause, PrincipalKind, PrincipalPattern, Truth};
 
@@ -218,18 +219,18 @@ impl<'e> Explorer<'e> {
     /// What can be reached next from a node, given what was reached before it and who of those is strong.
     fn next(&mut self, node: Node, reached: &[Node], strong: &[Node], came: &HashMap<Node, Step>) -> Vec<(Node, Step)> {
         let mut fresh = Vec::new();
-        let mut seen: HashSet<Node> = HashSet::new();
         for edge in self.edges(node).iter() {
             let to = (edge.to, Strength::Plain);
-            if !came.contains_key(&to) && seen.insert(to) {
+            if !came.contains_key(&to) {
                 fresh.push((to, Step { from: node, edge: Rc::clone(edge) }));
             }
         }
         let targets = if self.is_strong(node) { reached } else { &[] };
         for (by, target) in targets.iter().map(|other| (node, *other)).chain(strong.iter().map(|other| (*other, node))) {
-            let ways = self.strengthens(by, target.0);
-            let more = ways.iter().filter_map(|(strength, edge)| Some(((target.0, target.1.and(*strength)?), Step { from: by, edge: Rc::clone(edge) })));
-            fresh.extend(more);
+            for (strength, edge) in self.strengthens(by, target.0).iter() {
+                let Some(to) = target.1.and(*strength).map(|strength| (target.0, strength)).filter(|to| !came.contains_key(to)) else { continue };
+                fresh.push((to, Step { from: by, edge: Rc::clone(edge) }));
+            }
         }
         fresh
     }
@@ -292,7 +293,10 @@ impl<'e> Explorer<'e> {
                 _ => {}
             }
         }
-        edges.retain(|edge| edge.to != node.0);
+        // The first way to somebody is the one that paths tell; a second one leads nowhere else.
+        let mut known: HashSet<usize> = HashSet::new();
+        known.insert(node.0);
+        edges.retain(|edge| known.insert(edge.to));
         edges
     }
 
@@ -302,7 +306,9 @@ impl<'e> Explorer<'e> {
             return Rc::clone(ways);
         }
         let able = self.able(by);
-        let ways = self.find_strengthening(by, target, &able.strengthen);
+        let mut ways = self.find_strengthening(by, target, &able.strengthen);
+        let mut known = HashSet::new();
+        ways.retain(|(strength, _)| known.insert(*strength));
         let ways: Ways = ways.into_iter().map(|(strength, edge)| (strength, Rc::new(edge))).collect();
         self.strengthened.insert((by, target), Rc::clone(&ways));
         ways
@@ -328,7 +334,7 @@ impl<'e> Explorer<'e> {
     /// Principals of other accounts that can be acted as and are no administrators.
     fn abroad(&self, start: Node, reached: &[Node], came: &HashMap<Node, Step>) -> Vec<Escalation> {
         let Some(home) = self.member(start).map(|member| member.principal.account.as_str()) else { return Vec::new() };
-        let plain = reached.iter().filter(|node| node.1 == Strength::Plain && self.administrators.get(node) != Some(&true));
+        let plain = reached.iter().filter(|node| node.1 == Strength::Plain && self.administrators.get(*node) != Some(&true));
         let foreign = plain.filter_map(|node| self.member(*node).map(|member| (node, member))).filter(|(_, member)| member.principal.account != home);
         foreign.filter_map(|(node, member)| self.escalation(*node, &member.principal.name, self.path(start, *node, came))).collect()
     }

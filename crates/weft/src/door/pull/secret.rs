@@ -106,12 +106,12 @@ mod tests {
     fn secrets_come_from_files_and_are_not_told() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key.json");
-        std::fs::write(&path, "{\"private_key\":\"K\\n\",\"n\":1}").unwrap();
+        std::fs::write(&path, "{\"private_key\":\"not to be told\\n\",\"n\":1}").unwrap();
         let secret = |at: Option<&str>| BTreeMap::from([("k".to_owned(), Secret::File { path: path.clone(), at: at.map(str::to_owned) })]);
-        assert_eq!(read(&secret(Some("/private_key"))).unwrap()["k"], "K\n");
+        assert_eq!(read(&secret(Some("/private_key"))).unwrap()["k"], "not to be told\n");
         assert!(read(&secret(None)).unwrap()["k"].starts_with('{'));
         let told = read(&secret(Some("/n"))).unwrap_err();
-        assert!(told.contains("has no text at `/n`") && !told.contains('K'), "{told}");
+        assert!(told.contains("has no text at `/n`") && !told.contains("to be told"), "{told}");
         let missing = BTreeMap::from([("t".to_owned(), Secret::Env { variable: "WEFT_NO_SUCH_VARIABLE".to_owned(), at: None })]);
         assert_eq!(read(&missing).unwrap_err(), "the secret `t`: the variable `WEFT_NO_SUCH_VARIABLE` is not set");
     }
