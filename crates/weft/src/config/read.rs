@@ -320,7 +320,7 @@ mod tests {
             (config.budget, config.listen, &config.analytics, &config.response),
             (default.budget, default.listen, &default.analytics, &default.response)
         );
-        assert_eq!(config.networks.internal, default.networks.internal);
+        assert_eq!((&config.networks.internal, &config.access), (&default.networks.internal, &default.access));
         assert_eq!(crate::config::LakeLife { retention: Vec::new(), ..config.life }, default.life);
         assert_eq!((config.sources.len(), config.drops.len(), config.doors.webhooks.len(), config.tokens.len()), (2, 1, 1, 1));
     }
