@@ -20,6 +20,8 @@ pub struct Policy {
 #[derive(Debug)]
 pub(super) struct Compiled {
     pub(super) id: String,
+    /// The same for statements that differ in their id and actions alone.
+    pub(super) core: u32,
     pub(super) permits: bool,
     pub(super) principals: Option<Match<PrincipalPattern>>,
     pub(super) known: Bits,
@@ -28,6 +30,24 @@ pub(super) struct Compiled {
     pub(super) every_resource: bool,
     pub(super) conditions: Vec<Condition>,
     pub(super) variables: bool,
+}
+
+/// An action that is asked for often.
+#[derive(Debug, Clone)]
+pub(super) struct Verb {
+    /// In lower case.
+    pub(super) name: String,
+    pub(super) number: Option<u32>,
+}
+
+impl Verb {
+    pub(super) fn of(catalogue: &Catalogue, name: &str) -> Self {
+        Self { name: name.to_ascii_lowercase(), number: catalogue.number(name) }
+    }
+
+    pub(super) fn action(&self) -> Action<'_> {
+        Action { name: &self.name, number: self.number }
+    }
 }
 
 /// An action that is asked for.
@@ -50,6 +70,7 @@ impl<'a> Action<'a> {
 pub struct Compiler {
     catalogue: Arc<Catalogue>,
     sets: HashMap<(bool, Vec<String>), Bits>,
+    cores: HashMap<String, u32>,
     documents: HashMap<*const Document, (Arc<Document>, Arc<Policy>)>,
 }
 
@@ -82,7 +103,11 @@ impl Compiler {
         let catalogue = &self.catalogue;
         let build = || Bits::of(patterns.iter().flat_map(|pattern| catalogue.matching(pattern)), catalogue.len(), statement.actions.negated);
         let known = self.sets.entry(key).or_insert_with(build).clone();
+        let says = format!("{:?}{:?}{:?}{:?}{}", statement.effect, statement.principals, statement.resources, statement.conditions, statement.variables);
+        let next = u32::try_from(self.cores.len()).unwrap_or(u32::MAX);
+        let core = *self.cores.entry(says).or_insert(next);
         Compiled {
+            core,
             id: statement.id.clone(),
             permits: statement.effect == Effect::Permit,
             principals: statement.principals.clone(),
@@ -110,5 +135,14 @@ impl Compiled {
             Some(number) => self.known.has(number),
             None => self.actions.patterns.iter().any(|pattern| like(pattern.as_bytes(), action.name.as_bytes())) != self.actions.negated,
         }
+    }
+    /// Whether a resource that it names is made of what is known of the request.
+    pub(super) fn has_variables(&self) -> bool {
+        self.variables && self.resources.patterns.iter().any(|pattern| pattern.contains("${"))
+    }
+
+    /// Whether nothing but action and resource matters to it.
+    pub(super) fn is_plain(&self) -> bool {
+        self.conditions.is_empty() && !self.has_variables()
     }
 }

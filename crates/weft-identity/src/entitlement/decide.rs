@@ -37,6 +37,8 @@ pub struct Policies<'a> {
     pub identity: &'a [Arc<Policy>],
     /// Policies of the principal's groups, kept apart only because they are shared.
     pub groups: &'a [Arc<Policy>],
+    /// Policies of one more group, when the principal is looked at as a member of it.
+    pub joined: &'a [Arc<Policy>],
     /// Whether to read the identity's policies as if one more permitted everything.
     pub identity_permits: bool,
     /// Boundary, if there is one.
@@ -162,7 +164,8 @@ fn ask(question: &Question<'_>, policies: &Policies<'_>, tell: &mut Tell<'_>) ->
         }
         permitted
     };
-    let identity = layer(Layer::Identity, policies.identity, tell).or(layer(Layer::Identity, policies.groups, tell));
+    let own = [policies.identity, policies.groups, policies.joined];
+    let identity = own.into_iter().fold(Truth::No, |so_far, policies| so_far.or(layer(Layer::Identity, policies, tell)));
     let boundary = policies.boundary.map_or(Truth::Yes, |boundary| layer(Layer::Boundary, boundary, tell));
     let session = policies.session.map_or(Truth::Yes, |session| layer(Layer::Session, session, tell));
     let endpoint = policies.endpoint.map_or(Truth::Yes, |endpoint| layer(Layer::Endpoint, endpoint, tell));

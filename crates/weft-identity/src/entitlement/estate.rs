@@ -6,7 +6,7 @@ use std::sync::Arc;
 use weft_model::entitlement::{Caller, CallerKind, Outcome, Principal, PrincipalKind, Resource, Snapshot, Truth, Verdict};
 
 use super::catalogue::Catalogue;
-use super::compile::{Action, Compiler, Policy};
+use super::compile::{Action, Compiler, Policy, Verb};
 use super::context::Circumstances;
 use super::decide::{Policies, Question, decide, permitted};
 use super::pattern::witness;
@@ -39,15 +39,15 @@ pub(super) struct Member {
 
 /// Limits of an account, by level.
 #[derive(Default)]
-struct Limits {
-    principals: Vec<Vec<Arc<Policy>>>,
-    resources: Vec<Vec<Arc<Policy>>>,
+pub(super) struct Limits {
+    pub(super) principals: Vec<Vec<Arc<Policy>>>,
+    pub(super) resources: Vec<Vec<Arc<Policy>>>,
 }
 
 /// A resource with its policy, compiled.
 pub(super) struct Thing {
     pub(super) resource: Resource,
-    policy: Vec<Arc<Policy>>,
+    pub(super) policy: Vec<Arc<Policy>>,
 }
 
 /// A group with its policies, compiled.
@@ -66,7 +66,7 @@ pub struct Estate {
     pub(super) things: Vec<Thing>,
     pub(super) by_name: HashMap<String, usize>,
     things_by_name: HashMap<String, usize>,
-    limits: HashMap<String, Limits>,
+    pub(super) limits: HashMap<String, Limits>,
     organizations: HashMap<String, String>,
     assume: String,
 }
@@ -90,6 +90,11 @@ impl Strength {
     /// Whether its policies permit everything.
     pub(super) fn permits_all(self) -> bool {
         matches!(self, Self::Empowered | Self::Free)
+    }
+
+    /// Whether its boundary counts.
+    pub(super) fn is_bounded(self) -> bool {
+        !matches!(self, Self::Unbound | Self::Free)
     }
 
     /// This and that together, where it makes more than one of them.
@@ -198,6 +203,14 @@ impl Estate {
         Question { caller: &member.caller, action: Action::of(&self.provider.catalogue, action), resource, resource_account: account, at }
     }
 
+    /// Whether whoever a member's policies are asked about may; `caller` may leave out who it is.
+    pub(super) fn permits(&self, caller: &Caller, (member, strength): (&Member, Strength), verb: &Verb, resource: &str, at: &Circumstances) -> Truth {
+        let around = self.around(resource);
+        let action = Action { name: &verb.name, number: verb.number };
+        let question = Question { caller, action, resource, resource_account: around.account, at };
+        permitted(&question, &self.policies(member, strength, &verb.name, &around))
+    }
+
     /// Whether a principal may, without the reasons; `action` in lower case.
     pub(super) fn may(&self, member: &Member, strength: Strength, action: &str, resource: &str, at: &Circumstances) -> Truth {
         let around = self.around(resource);
@@ -215,16 +228,13 @@ impl Estate {
     fn policies<'a>(&'a self, member: &'a Member, strength: Strength, action: &str, around: &Around<'a>) -> Policies<'a> {
         let limits = self.limits.get(&member.principal.account).filter(|_| !member.principal.exempt);
         let resource_limits = around.account.and_then(|account| self.limits.get(account)).filter(|_| !member.principal.exempt);
-        let assumes = action.starts_with(&self.assume);
-        let joined = match strength {
-            Strength::With(team) => self.teams.get(team).map(|team| team.policies.as_slice()),
-            _ => None,
-        };
+        let assumes = self.assumes(action);
         Policies {
             identity: &member.identity,
-            groups: joined.unwrap_or(&member.groups),
+            groups: &member.groups,
+            joined: self.joined(strength),
             identity_permits: strength.permits_all(),
-            boundary: member.boundary.as_deref().filter(|_| !matches!(strength, Strength::Unbound | Strength::Free)),
+            boundary: member.boundary.as_deref().filter(|_| strength.is_bounded()),
             session: None,
             organization: limits.map(|limits| limits.principals.as_slice()).unwrap_or_default(),
             resource_organization: resource_limits.map(|limits| limits.resources.as_slice()).unwrap_or_default(),
@@ -239,8 +249,13 @@ impl Estate {
         }
     }
 
+    /// Whether an action, in lower case, is one by which a role is assumed.
+    pub(super) fn assumes(&self, action: &str) -> bool {
+        action.starts_with(&self.assume)
+    }
+
     /// What is known of a resource by its name; a part of a thing is under the thing's policy.
-    fn around(&self, resource: &str) -> Around<'_> {
+    pub(super) fn around(&self, resource: &str) -> Around<'_> {
         let thing = |name: &str| self.things_by_name.get(name).and_then(|number| self.things.get(*number));
         let part = || resource.split_once('/').and_then(|(whole, _)| thing(whole));
         let thing = thing(resource).or_else(part);
@@ -282,11 +297,21 @@ impl Estate {
 
     /// Whether there is some resource on which a principal may do this, with such a resource.
     pub(super) fn somewhere(&self, member: &Member, strength: Strength, action: &str, at: &Circumstances) -> Option<String> {
-        let named = Action::of(&self.provider.catalogue, action);
-        let joined = match strength {
+        let candidates = self.candidates(member, strength, Action::of(&self.provider.catalogue, action));
+        candidates.into_iter().find(|resource| self.may(member, strength, action, resource, at) == Truth::Yes)
+    }
+
+    /// Policies of the group that a principal is looked at as a further member of.
+    pub(super) fn joined(&self, strength: Strength) -> &[Arc<Policy>] {
+        match strength {
             Strength::With(team) => self.teams.get(team).map(|team| team.policies.as_slice()).unwrap_or_default(),
             _ => &[],
-        };
+        }
+    }
+
+    /// Resources that stand for all that a principal's policies name for an action.
+    pub(super) fn candidates(&self, member: &Member, strength: Strength, named: Action<'_>) -> Vec<String> {
+        let joined = self.joined(strength);
         let mut candidates = vec![];
         if strength.permits_all() {
             candidates.push("*".to_owned());
@@ -301,7 +326,7 @@ impl Estate {
             }
         }
         candidates.dedup();
-        candidates.into_iter().find(|resource| self.may(member, strength, action, resource, at) == Truth::Yes)
+        candidates
     }
 
     /// Whether a principal may do what only an administrator may.
@@ -315,10 +340,11 @@ impl Estate {
 /// The account of resources that no snapshot covers.
 const FOREIGN: &str = "";
 
-struct Around<'a> {
+/// What surrounds a resource.
+pub(super) struct Around<'a> {
     account: Option<&'a str>,
-    trust: Option<&'a [Arc<Policy>]>,
-    thing: Option<&'a Thing>,
+    pub(super) trust: Option<&'a [Arc<Policy>]>,
+    pub(super) thing: Option<&'a Thing>,
 }
 
 fn caller(principal: &Principal) -> Caller {

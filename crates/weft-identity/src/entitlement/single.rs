@@ -30,6 +30,7 @@ pub fn evaluate(case: &Case, provider: &Provider) -> Verdict {
     let policies = Policies {
         identity: &identity,
         groups: &[],
+        joined: &[],
         identity_permits: false,
         boundary: boundary.as_deref(),
         session: session.as_deref(),
