@@ -16,6 +16,7 @@ pub mod pull;
 pub mod recognise;
 pub mod registry;
 pub mod schema;
+mod shape;
 pub mod tree;
 
 pub use language::Fault;

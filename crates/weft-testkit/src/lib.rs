@@ -6,6 +6,7 @@
 pub mod scenario;
 pub mod server;
 pub mod strangers;
+pub mod yardstick;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use bumpalo::Bump;
 use serde_json::Value;
 
 use super::json::guard;
-use super::{DEPTH_MAX, auditd, cef, kv, syslog, xml};
+use super::{DEPTH_MAX, auditd, cef, kv, prose, syslog, xml};
 use crate::language::expr::Segment;
 use crate::language::file::Form;
 use crate::tree::{self, Builder, Node, Nodes, StaticNode};
@@ -60,6 +60,10 @@ fn parse<'a>(text: &'a str, form: Form, arena: &'a Bump, received: i64) -> Optio
         Form::Cef => {
             inner.object();
             cef::cef(text, received, arena, &mut inner)
+        }
+        Form::Prose => {
+            inner.object();
+            prose::decode(text, arena, &mut inner)
         }
         Form::Auto => return None,
     };

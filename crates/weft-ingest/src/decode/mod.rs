@@ -9,6 +9,7 @@ mod csv;
 mod expand;
 mod json;
 mod kv;
+mod prose;
 mod syslog;
 mod winevent;
 mod xml;

@@ -140,6 +140,7 @@ pub enum Form {
     Syslog,
     Cef,
     Csvlist,
+    Prose,
     Auto,
 }
 

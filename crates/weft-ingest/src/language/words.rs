@@ -14,6 +14,13 @@ const PATH_BYTES_MAX: usize = 192;
 /// Leaves of one record that are looked at.
 const LEAVES_MAX: usize = 4096;
 
+/// Keys of an object that only names a value: so many, and what they end in.
+const NAMED_KEYS_MAX: usize = 5;
+const NAMES: [&str; 6] = ["name", "key", "field", "label", "type", "kind"];
+const VALUES: [&str; 3] = ["value", "val", "values"];
+/// Bytes of a name that stands as a value.
+const NAMED_BYTES_MAX: usize = 48;
+
 /// Words that are asked for.
 #[derive(Debug, Default)]
 pub struct Words {
@@ -66,19 +73,17 @@ impl Search<'_> {
     fn visit(&mut self, nodes: &Nodes<'_>, index: usize, slots: &mut [u32]) {
         match nodes.get(index) {
             Some(Node::Object { .. }) => {
+                self.named(nodes, index, slots);
                 for (key, value) in tree::entries(nodes, index) {
-                    let (path, starts) = (self.path.len(), self.starts.len());
-                    if path <= PATH_BYTES_MAX {
-                        self.enter(key);
-                        self.visit(nodes, value, slots);
-                    }
-                    self.path.truncate(path);
-                    self.starts.truncate(starts);
+                    self.below(key, value, nodes, slots);
                 }
             }
             Some(Node::Array { .. }) => {
                 let plain = |item: usize| matches!(nodes.get(item), Some(Node::String(_) | Node::Static(_)));
-                if tree::items(nodes, index).all(plain) {
+                let pairs = |item: usize| matches!(nodes.get(item), Some(Node::Array { len: 2, .. }));
+                if tree::items(nodes, index).all(pairs) {
+                    tree::items(nodes, index).for_each(|item| self.paired(nodes, item, slots));
+                } else if tree::items(nodes, index).all(plain) {
                     self.leaf(index, slots);
                 } else {
                     tree::items(nodes, index).for_each(|item| self.visit(nodes, item, slots));
@@ -88,6 +93,46 @@ impl Search<'_> {
             Some(Node::String(text)) if matches!(text.trim(), "" | "-") => {}
             Some(_) => self.leaf(index, slots),
         }
+    }
+
+    /// `{"name": "user", "value": "ada"}`: the value has the name that stands beside it, too.
+    fn named(&mut self, nodes: &Nodes<'_>, index: usize, slots: &mut [u32]) {
+        let Some(Node::Object { len: 2..=NAMED_KEYS_MAX, .. }) = nodes.get(index) else { return };
+        let (mut name, mut value) = (None, None);
+        for (key, place) in tree::entries(nodes, index) {
+            let folded = fold(key);
+            match nodes.get(place) {
+                Some(Node::String(text)) if name.is_none() && text.len() <= NAMED_BYTES_MAX && NAMES.iter().any(|end| folded.ends_with(end)) => {
+                    name = Some(*text);
+                }
+                Some(_) if value.is_none() && VALUES.iter().any(|end| folded.ends_with(end)) => value = Some(place),
+                _ => {}
+            }
+        }
+        if let (Some(name), Some(value)) = (name, value) {
+            self.below(name, value, nodes, slots);
+        }
+    }
+
+    /// `["user", "ada"]`
+    fn paired(&mut self, nodes: &Nodes<'_>, index: usize, slots: &mut [u32]) {
+        let mut items = tree::items(nodes, index);
+        if let (Some(name), Some(value), None) = (items.next(), items.next(), items.next())
+            && let Some(Node::String(name)) = nodes.get(name)
+            && name.len() <= NAMED_BYTES_MAX
+        {
+            self.below(name, value, nodes, slots);
+        }
+    }
+
+    fn below(&mut self, key: &str, value: usize, nodes: &Nodes<'_>, slots: &mut [u32]) {
+        let (path, starts) = (self.path.len(), self.starts.len());
+        if path <= PATH_BYTES_MAX {
+            self.enter(key);
+            self.visit(nodes, value, slots);
+        }
+        self.path.truncate(path);
+        self.starts.truncate(starts);
     }
 
     /// Appends a key; words within it begin after a separator and at a capital.

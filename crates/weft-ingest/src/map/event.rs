@@ -11,12 +11,16 @@ use super::code::Scope;
 use super::columns::{Cell, Cells};
 use super::program::{ClassColumns, Classes, Plan, Program};
 use super::staged::{Marks, Staged};
+use crate::shape::{self, Shape};
 use crate::tree;
 
 /// `severity_id` where nothing says otherwise: informational.
 const SEVERITY: (i64, &str) = (1, "Informational");
 /// Observables of one event; what is over is not listed, though it is still an attribute.
 const OBSERVABLES_MAX: usize = 64;
+
+/// Where a value stands that no attribute holds.
+const RAW: &str = "raw_data";
 
 /// A row of one class.
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +77,7 @@ fn apply<'a>(program: &'a Program, plan: &'a Plan, classes: &'a Classes, scope: 
         staged.put(class.common.product, Cell::Text(product));
     }
     profiles(&mut staged, plan, class, scope.arena);
-    observables(&mut staged, class, scope.arena);
+    observables(&mut staged, class, scope, program.generic);
     keep(&mut staged, class, scope, marks);
     Some(Row { class: plan.class, cells: staged.into_cells() })
 }
@@ -134,27 +138,32 @@ fn profiles<'a>(staged: &mut Staged<'a>, plan: &'a Plan, class: &ClassColumns, a
     }
 }
 
-fn observables<'a>(staged: &mut Staged<'a>, class: &ClassColumns, arena: &'a Bump) {
+/// Values that the schema marks as such; of a record that nobody has foreseen, also those that
+/// have the form of one, wherever they stand.
+fn observables<'a>(staged: &mut Staged<'a>, class: &ClassColumns, scope: &Scope<'a>, unforeseen: bool) {
+    let arena = scope.arena;
     let leaves = &class.common.observable;
     let mut rows: Vec<'a, Cells<'a>> = Vec::with_capacity_in(staged.observed.len(), arena);
+    let mut push = |name: &'a str, type_id: i64, value: &'a str| {
+        if rows.len() < OBSERVABLES_MAX {
+            let kind = observable_caption(type_id);
+            let cells =
+                [(leaves.name, Cell::Text(name)), (leaves.type_id, Cell::Int(type_id)), (leaves.value, Cell::Text(value)), (leaves.kind, Cell::Text(kind))];
+            rows.push(arena.alloc_slice_copy(&cells));
+        }
+    };
     for observed in &staged.observed {
-        let kind = observable_caption(observed.type_id);
-        let mut push = |value: &'a str| {
-            if rows.len() < OBSERVABLES_MAX {
-                let cells = [
-                    (leaves.name, Cell::Text(observed.name)),
-                    (leaves.type_id, Cell::Int(observed.type_id)),
-                    (leaves.value, Cell::Text(value)),
-                    (leaves.kind, Cell::Text(kind)),
-                ];
-                rows.push(arena.alloc_slice_copy(&cells));
-            }
-        };
         match observed.cell {
-            Cell::Text(text) => push(text),
-            Cell::Int(number) => push(arena.alloc_str(&number.to_string())),
-            Cell::Texts(texts) => texts.iter().for_each(|text| push(text)),
+            Cell::Text(text) => push(observed.name, observed.type_id, text),
+            Cell::Int(number) => push(observed.name, observed.type_id, arena.alloc_str(&number.to_string())),
+            Cell::Texts(texts) => texts.iter().for_each(|text| push(observed.name, observed.type_id, text)),
             _ => {}
+        }
+    }
+    if unforeseen {
+        let known = |value: &str| staged.observed.iter().any(|observed| matches!(observed.cell, Cell::Text(text) if text.eq_ignore_ascii_case(value)));
+        for shape in Shape::ALL {
+            shape::found(scope.nodes, shape).into_iter().filter(|value| !known(value)).for_each(|value| push(RAW, shape.observable(), value));
         }
     }
     if !rows.is_empty() && staged.get(class.common.observables).is_none() {

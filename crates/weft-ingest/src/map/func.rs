@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::code::{Code, Scope};
 use super::time;
 use super::value::Val;
+use crate::shape::{self, Shape};
 use crate::tree;
 
 macro_rules! functions {
@@ -34,7 +35,7 @@ functions! {
     Time "time" 1..=2, EpochS "epoch_s" 1..=1, EpochMs "epoch_ms" 1..=1, EpochUs "epoch_us" 1..=1, EpochNs "epoch_ns" 1..=1, Filetime "filetime" 1..=1,
     Ip "ip" 1..=1, Port "port" 1..=1, IsIp "is_ip" 1..=1, IsPrivate "is_private" 1..=1, Cidr "cidr" 2..=2,
     UrlHost "url_host" 1..=1, UrlPath "url_path" 1..=1, UrlQuery "url_query" 1..=1, UrlScheme "url_scheme" 1..=1, UrlPort "url_port" 1..=1,
-    UrlDecode "url_decode" 1..=1, Kv "kv" 2..=4, Json "json" 1..=1, AsText "text" 1..=1,
+    UrlDecode "url_decode" 1..=1, Kv "kv" 2..=4, Found "found" 1..=1, Json "json" 1..=1, AsText "text" 1..=1,
 }
 
 impl Func {
@@ -107,6 +108,7 @@ impl Func {
         match self {
             Self::Exists => return Val::Bool(!value.is_absent()),
             Self::Concat => return concat(arguments, scope),
+            Self::Found => return found(value, scope),
             Self::Add => return add(arguments, scope),
             _ if value.is_null() => return if matches!(self, Self::IsIp | Self::IsPrivate | Self::Cidr) { Val::Bool(false) } else { Val::Null },
             _ => {}
@@ -228,6 +230,13 @@ fn concat<'a>(arguments: &'a [Code], scope: &Scope<'a>) -> Val<'a> {
     Val::Text(scope.arena.alloc_str(&whole))
 }
 
+/// All values of the record that have a form.
+fn found<'a>(shape: Val<'a>, scope: &Scope<'a>) -> Val<'a> {
+    let Some(shape) = shape.as_str().and_then(Shape::named) else { return Val::Null };
+    let found = shape::found(scope.nodes, shape);
+    if found.is_empty() { Val::Null } else { Val::List(scope.arena.alloc_slice_fill_iter(found.into_iter().map(Val::Text))) }
+}
+
 /// The value at a path of the first object in a list whose key has one of these texts, without case.
 fn pick<'a>(list: Val<'a>, arguments: &'a [Code], scope: &Scope<'a>) -> Val<'a> {
     let argument = |place: usize| arguments.get(place).map_or(Val::Null, |code| code.eval(scope));
@@ -271,6 +280,8 @@ fn address(text: &str) -> (Option<&str>, Option<i64>) {
     if plain.parse::<IpAddr>().is_ok() {
         return (Some(plain), None);
     }
+    // `192.0.2.7:443:eth1`, as some firewalls write it.
+    let plain = plain.match_indices(':').nth(1).filter(|_| plain.matches('.').count() == 3).and_then(|(end, _)| plain.get(..end)).unwrap_or(plain);
     let (host, port) = match plain.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, rest)) => (host, rest.strip_prefix(':')),
         None => plain.rsplit_once(':').map_or((plain, None), |(host, port)| (host, Some(port))),

@@ -37,6 +37,7 @@ pub fn filetime(number: i64) -> i64 {
 /// Text in any of the usual shapes; `received` (epoch ms) gives the year where the shape has none.
 pub fn parse(text: &str, received: i64) -> Option<i64> {
     let text = text.trim();
+    let text = text.strip_prefix("/Date(").and_then(|rest| rest.strip_suffix(")/")).unwrap_or(text);
     iso(text.as_bytes()).or_else(|| compact(text)).or_else(|| number(text)).or_else(|| syslog(text, received)).or_else(|| rare(text))
 }
 
@@ -182,7 +183,7 @@ fn month(name: &str) -> Option<i64> {
 /// Shapes that are seen now and then.
 fn rare(text: &str) -> Option<i64> {
     const ZONED: [&str; 5] = ["%d/%b/%Y:%H:%M:%S %z", "%a, %d %b %Y %H:%M:%S %z", "%Y-%m-%d %H:%M:%S%.f %z", "%d %b %Y %H:%M:%S %z", "%a %b %e %H:%M:%S %Y %z"];
-    const CIVIL: [&str; 20] = [
+    const CIVIL: [&str; 29] = [
         "%m/%d/%Y %I:%M:%S %p",
         "%m/%d/%Y %H:%M:%S%.f",
         "%a %b %e %H:%M:%S %Y",
@@ -204,6 +205,15 @@ fn rare(text: &str) -> Option<i64> {
         "%a %b %e %Y %H:%M:%S",
         "%b %d, %Y %I:%M:%S %p",
         "%d/%b/%Y %H:%M:%S",
+        "%d %b %Y %H:%M GMT",
+        "%d %b %Y %H:%M:%S GMT",
+        "%a %b %e %H:%M:%S%.f %Y",
+        "%m/%d/%Y %I:%M %p",
+        "%m/%d/%Y %H:%M",
+        "%Y.%m.%d %H:%M:%S%.f",
+        "%Y-%m-%d-%H.%M.%S%.f",
+        "%d-%b-%y %I.%M.%S%.f %p",
+        "%B %d, %Y %I:%M:%S %p",
     ];
     ZONED.iter().find_map(|format| zoned(text, format)).or_else(|| CIVIL.iter().find_map(|format| civil(text, format)))
 }
@@ -256,6 +266,11 @@ mod tests {
             "13Aug2024 15:58:20",
             "Tue Aug 13 15:58:20 UTC 2024",
             "Aug 13, 2024 03:58:20 PM",
+            "/Date(1723564700000)/",
+            "Tue Aug 13 15:58:20.000 2024",
+            "13 Aug 2024 15:58:20 GMT",
+            "2024-08-13-15.58.20.000000",
+            "13-AUG-24 03.58.20.000000 PM",
         ] {
             assert_eq!(parse(text, at), Some(at), "{text}");
         }
