@@ -1,6 +1,6 @@
 //! A policy document (AWS IAM User Guide, "IAM JSON policy element reference").
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use weft_model::access::Effect;
 use weft_model::entitlement::{Condition, Document, Match, Order, PrincipalPattern, Quantifier, Statement, Test, TestKind};
 
@@ -178,6 +178,36 @@ fn test(operator: &str) -> Option<(Test, Quantifier, bool)> {
         _ => return None,
     };
     Some((Test { kind, negated }, each, if_exists))
+}
+
+/// Writes a document as AWS takes it.
+pub fn write(document: &Document) -> Value {
+    let statements: Vec<Value> = document.statements.iter().map(statement).collect();
+    json!({"Version": WITH_VARIABLES, "Statement": statements})
+}
+
+fn statement(statement: &Statement) -> Value {
+    let mut fields = Map::new();
+    if !statement.id.starts_with('#') {
+        fields.insert("Sid".to_owned(), json!(statement.id));
+    }
+    fields.insert("Effect".to_owned(), json!(if statement.effect == Effect::Permit { "Allow" } else { "Deny" }));
+    fields.insert(if statement.actions.negated { "NotAction" } else { "Action" }.to_owned(), json!(statement.actions.patterns));
+    fields.insert(if statement.resources.negated { "NotResource" } else { "Resource" }.to_owned(), json!(statement.resources.patterns));
+    let mut conditions = Map::new();
+    for condition in &statement.conditions {
+        // The text begins with operator and key, as they were written.
+        let mut words = condition.text.split(' ');
+        let (Some(operator), Some(key)) = (words.next(), words.next()) else { continue };
+        let operator = conditions.entry(operator.to_owned()).or_insert_with(|| json!({}));
+        if let Some(operator) = operator.as_object_mut() {
+            operator.insert(key.to_owned(), json!(condition.values));
+        }
+    }
+    if !conditions.is_empty() {
+        fields.insert("Condition".to_owned(), Value::Object(conditions));
+    }
+    Value::Object(fields)
 }
 
 /// Percent-decoding (RFC 3986 section 2.1), as far as it is well-formed.

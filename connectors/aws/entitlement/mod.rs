@@ -1,12 +1,14 @@
 //! AWS as the identity layer sees it: accounts, principals and policies from what AWS itself prints.
 //!
 //! [`snapshot`] reads the output of `get-account-authorization-details`, organisations and resource
-//! policies; [`document`] reads one policy; [`case`] reads single requests that bring their policies.
+//! policies; [`document`] reads one policy; [`case`] reads single requests that bring their policies, [`calls`] what principals did.
 //! What escalates, and which actions there are, stands in `rules.toml` and `actions.txt` beside it.
 
+pub mod calls;
 pub mod case;
 pub mod document;
 mod organization;
+pub mod sample;
 pub mod snapshot;
 
 /// The rules of escalation, as text for the identity layer.

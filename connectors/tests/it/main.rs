@@ -17,6 +17,7 @@ mod files;
 mod panther;
 mod pull;
 mod recall;
+mod remedies;
 mod scenarios;
 mod strangers;
 mod telemetry;

@@ -457,3 +457,18 @@ pub struct Case {
     /// See [`Resource::restrict_public`].
     pub restrict_public: bool,
 }
+
+/// Something that a principal did, or tried to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Call {
+    /// Full name of the user, or of the role whose session it was.
+    pub principal: String,
+    /// Action.
+    pub action: String,
+    /// Full name of the resource, where the record tells it.
+    pub resource: Option<String>,
+    /// Whether it was refused.
+    pub refused: bool,
+    /// How often.
+    pub count: u64,
+}

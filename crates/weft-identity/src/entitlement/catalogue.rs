@@ -71,6 +71,19 @@ impl Bits {
         Self(words.into())
     }
 
+    /// The set without an action.
+    #[must_use]
+    pub fn without(&self, number: u32) -> Self {
+        let clear = |(place, word): (usize, &u64)| if place == number as usize / 64 { word & !(1 << (number % 64)) } else { *word };
+        Self(self.0.iter().enumerate().map(clear).collect())
+    }
+
+    /// The actions of the set, ascending.
+    pub fn numbers(&self) -> impl Iterator<Item = u32> + '_ {
+        let places = (0_u32..).step_by(64).zip(self.0.iter());
+        places.filter(|(_, word)| **word != 0).flat_map(|(from, word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| from + bit))
+    }
+
     /// Whether the set has this action.
     pub fn has(&self, number: u32) -> bool {
         self.0.get(number as usize / 64).is_some_and(|word| word >> (number % 64) & 1 == 1)

@@ -17,7 +17,7 @@ pub struct Policy {
 }
 
 /// A statement, ready to be asked.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Compiled {
     pub(super) id: String,
     /// The same for statements that differ in their id and actions alone.

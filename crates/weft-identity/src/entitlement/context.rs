@@ -24,7 +24,7 @@ pub enum Known<'a> {
 pub struct Circumstances {
     values: BTreeMap<String, Vec<String>>,
     absent: Vec<String>,
-    unknown: Vec<String>,
+    unknown: Arc<[String]>,
     /// What is asked where `values` says nothing: shared by many questions.
     base: Option<Arc<Circumstances>>,
     open: Option<Open>,
@@ -45,12 +45,12 @@ impl Circumstances {
     /// Of a request that is only imagined: what is not said is unknown, unless its key begins with one
     /// of `chosen` (in lower case), which the caller chooses.
     pub fn imagined(chosen: Arc<[String]>) -> Self {
-        Self { values: BTreeMap::new(), absent: Vec::new(), unknown: Vec::new(), base: None, open: Some(Open { chosen }) }
+        Self { values: BTreeMap::new(), absent: Vec::new(), unknown: [].into(), base: None, open: Some(Open { chosen }) }
     }
 
     /// More about circumstances that are shared.
     pub fn over(base: &Arc<Self>) -> Self {
-        Self { values: BTreeMap::new(), absent: Vec::new(), unknown: Vec::new(), base: Some(Arc::clone(base)), open: None }
+        Self { values: BTreeMap::new(), absent: Vec::new(), unknown: [].into(), base: Some(Arc::clone(base)), open: None }
     }
 
     /// Says what a key holds; the key counts without case.
@@ -63,9 +63,10 @@ impl Circumstances {
         self.absent.push(prefix.to_ascii_lowercase());
     }
 
-    /// Says that no key that begins so is chosen by the caller: what is not set is unknown.
-    pub fn open(&mut self, prefix: &str) {
-        self.unknown.push(prefix.to_ascii_lowercase());
+    /// Says that no key that begins with one of these, in lower case, is chosen by the caller: what is not
+    /// set is unknown.
+    pub fn open(&mut self, prefixes: &Arc<[String]>) {
+        self.unknown = Arc::clone(prefixes);
     }
 
     /// Says that the value of this key is not known, in circumstances that are otherwise complete.

@@ -251,7 +251,8 @@ fn applies(statement: &Compiled, question: &Question<'_>) -> Truth {
     truth
 }
 
-fn reaches(statement: &Compiled, question: &Question<'_>) -> Truth {
+/// Whether the statement is about the resource.
+pub(super) fn reaches(statement: &Compiled, question: &Question<'_>) -> Truth {
     let one = |pattern: &String| {
         if !statement.variables || !pattern.contains("${") {
             return Truth::from(name_like(pattern, question.resource));

@@ -69,6 +69,7 @@ pub struct Estate {
     pub(super) limits: HashMap<String, Limits>,
     organizations: HashMap<String, String>,
     assume: String,
+    pub(super) chosen: Arc<[String]>,
 }
 
 /// How a principal is looked at: as it is, or strengthened.
@@ -157,6 +158,7 @@ impl Estate {
                 .map(|(n, thing)| (thing.resource.name.clone(), n))
                 .collect(),
             assume: provider.rules.assume.to_ascii_lowercase(),
+            chosen,
             provider,
             members,
             teams,
@@ -169,6 +171,10 @@ impl Estate {
     /// Full names of all principals.
     pub fn principals(&self) -> impl Iterator<Item = &str> {
         self.members.iter().map(|member| member.principal.name.as_str())
+    }
+
+    pub(super) fn member(&self, name: &str) -> Option<&Member> {
+        self.members.get(*self.by_name.get(name)?)
     }
 
     /// May this principal do this on that? `with` says what is known of the request; all else depends.
@@ -192,7 +198,7 @@ impl Estate {
     fn verdict(&self, member: &Member, action: &str, resource: &str, with: &[(String, Vec<String>)]) -> Verdict {
         // Who asks a single question says what the request carries: nothing else is chosen for it.
         let mut at = self.circumstances(member, resource);
-        self.provider.rules.chosen.iter().for_each(|key| at.open(key));
+        at.open(&self.chosen);
         with.iter().for_each(|(key, values)| at.set(key, values.clone()));
         let around = self.around(resource);
         let question = self.question(member, action, resource, around.account, &at);
@@ -225,7 +231,7 @@ impl Estate {
         decide(&question, &self.policies(member, strength, action, &around))
     }
 
-    fn policies<'a>(&'a self, member: &'a Member, strength: Strength, action: &str, around: &Around<'a>) -> Policies<'a> {
+    pub(super) fn policies<'a>(&'a self, member: &'a Member, strength: Strength, action: &str, around: &Around<'a>) -> Policies<'a> {
         let limits = self.limits.get(&member.principal.account).filter(|_| !member.principal.exempt);
         let resource_limits = around.account.and_then(|account| self.limits.get(account)).filter(|_| !member.principal.exempt);
         let assumes = self.assumes(action);
@@ -342,7 +348,7 @@ const FOREIGN: &str = "";
 
 /// What surrounds a resource.
 pub(super) struct Around<'a> {
-    account: Option<&'a str>,
+    pub(super) account: Option<&'a str>,
     pub(super) trust: Option<&'a [Arc<Policy>]>,
     pub(super) thing: Option<&'a Thing>,
 }

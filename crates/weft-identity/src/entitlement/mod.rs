@@ -11,8 +11,10 @@ pub mod decide;
 pub mod escalation;
 mod estate;
 mod pattern;
+pub mod remedy;
 mod rules;
 mod single;
+pub mod usage;
 
 pub use catalogue::Catalogue;
 pub use compile::{Action, Compiler, Policy};

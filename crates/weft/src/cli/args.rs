@@ -289,6 +289,8 @@ pub enum BenchName {
     Cedar,
     /// AuthZEN over HTTP at 5,000 evaluations a second, and search among a million.
     Access,
+    /// Effective permissions and escalation on accounts of random policies, processor time of one thread.
+    Entitlements,
 }
 
 /// `approve`

@@ -13,6 +13,10 @@ pub enum Entitlements {
     WhoCan(WhoCan),
     /// What principals reach step by step: administrator, other accounts, resources worth reaching.
     Escalations(Escalations),
+    /// What principals may do and did not, their creep index, and narrower policies that the past calls pass.
+    Unused(Unused),
+    /// Which permissions to take away so that nobody escalates to administrator.
+    Cuts(Cuts),
     /// Decide single requests that bring their own policies, one JSON object a line.
     Evaluate {
         /// File of cases, `-` for standard input; see the guide on entitlements.
@@ -74,6 +78,32 @@ pub struct Escalations {
     /// Only from this principal; may be given more than once.
     #[arg(long, value_name = "PRINCIPAL")]
     pub principal: Vec<String>,
+    /// The snapshot.
+    #[command(flatten)]
+    pub snapshot: SnapshotPaths,
+}
+
+/// `entitlements unused`
+#[derive(Debug, Group)]
+pub struct Unused {
+    /// File of calls, one JSON object a line, `-` for standard input: records of the provider's trail, events
+    /// of the lake, or `principal`, `action`, and maybe `resource`, `refused`, `count`. May be given more than once.
+    #[arg(long, value_name = "FILE", required = true)]
+    pub calls: Vec<PathBuf>,
+    /// Only this principal; may be given more than once.
+    #[arg(long, value_name = "PRINCIPAL")]
+    pub principal: Vec<String>,
+    /// The snapshot.
+    #[command(flatten)]
+    pub snapshot: SnapshotPaths,
+}
+
+/// `entitlements cuts`
+#[derive(Debug, Group)]
+pub struct Cuts {
+    /// Cuts at most.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub most: usize,
     /// The snapshot.
     #[command(flatten)]
     pub snapshot: SnapshotPaths,

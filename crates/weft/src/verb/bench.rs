@@ -23,6 +23,7 @@ use crate::wire::Stand;
 use crate::wire::stand::rules_of;
 
 mod decide;
+mod entitlements;
 mod intel;
 mod long;
 
@@ -47,6 +48,7 @@ pub(super) async fn run(home: &Home, bench: &cli::Bench, out: &mut Output) -> Re
     let figures = match bench.name {
         BenchName::Cedar => tokio::task::spawn_blocking(decide::cedar).await.map_err(Fault::failed)??,
         BenchName::Access => decide::access(home).await?,
+        BenchName::Entitlements => tokio::task::spawn_blocking(entitlements::figures).await.map_err(Fault::failed)??,
         _ => of_records(home, bench).await?,
     };
     let mut rows = Rows::new(["figure", "value", "unit"]);
@@ -77,7 +79,7 @@ async fn of_records(home: &Home, bench: &cli::Bench) -> Result<Figures, Fault> {
             tokio::task::spawn_blocking(move || intel::figures(registry, rules, &batches)).await.map_err(Fault::failed)?
         }
         BenchName::Start => long::start(home, &files, &batches).await?,
-        BenchName::Cedar | BenchName::Access => Figures::new(),
+        BenchName::Cedar | BenchName::Access | BenchName::Entitlements => Figures::new(),
     })
 }
 

@@ -14,6 +14,8 @@ use weft_model::entitlement::{SnapshotFault, Verdict};
 use crate::cli::entitlements::{Asked, Can, Entitlements, Escalations, SnapshotPaths, WhoCan};
 use crate::cli::{self, Fault, Format, Outcome, Output, Progress, Rows};
 
+mod remedies;
+
 /// Largest file of a snapshot.
 const FILE_BYTES_MAX: u64 = 4 << 30;
 /// Folders below a folder.
@@ -30,6 +32,8 @@ pub(super) fn run(asked: &Entitlements, out: &mut Output) -> Result<Outcome, Fau
         Entitlements::Can(can) => can_one(can, out),
         Entitlements::WhoCan(who) => who_can(who, out),
         Entitlements::Escalations(asked) => escalations(asked, out),
+        Entitlements::Unused(asked) => remedies::unused(asked, out),
+        Entitlements::Cuts(asked) => remedies::cuts(asked, out),
         Entitlements::Evaluate { cases } => evaluate_all(cases, out),
     }
 }
@@ -102,13 +106,7 @@ fn path(one: &Escalation) -> String {
 }
 
 fn evaluate_all(path: &Path, out: &mut Output) -> Result<Outcome, Fault> {
-    let text = if path == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin().take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(|error| Fault::misuse(format!("standard input cannot be read: {error}")))?;
-        text
-    } else {
-        std::fs::read_to_string(path).map_err(|error| Fault::misuse(format!("`{}` cannot be read: {error}", path.display())))?
-    };
+    let text = text(path)?;
     let provider = provider()?;
     let mut rows = Rows::new(["id", "outcome", "causes", "missing"]);
     let mut faults = Vec::new();
@@ -125,6 +123,15 @@ fn evaluate_all(path: &Path, out: &mut Output) -> Result<Outcome, Fault> {
     }
     out.rows(&rows)?;
     if faults.is_empty() { Ok(Outcome::Done) } else { Err(Fault::Misuse(faults)) }
+}
+
+fn text(path: &Path) -> Result<String, Fault> {
+    if path != Path::new("-") {
+        return std::fs::read_to_string(path).map_err(|error| Fault::misuse(format!("`{}` cannot be read: {error}", path.display())));
+    }
+    let mut text = String::new();
+    std::io::stdin().take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(|error| Fault::misuse(format!("standard input cannot be read: {error}")))?;
+    Ok(text)
 }
 
 /// The reasons: structured for programs, one line each for people.

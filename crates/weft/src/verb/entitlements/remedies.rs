@@ -1,0 +1,95 @@
+//! What to take away: unused entitlements, narrower policies, and cuts that end escalation.
+
+use serde_json::{Value, json};
+use weft_connectors::entitlement::{calls, document};
+use weft_identity::entitlement::remedy::remedy;
+use weft_identity::entitlement::usage::{Usage, usage};
+use weft_model::entitlement::Call;
+
+use super::{FAULTS_TOLD_MAX, estate, text, unknown};
+use crate::cli::entitlements::{Cuts, Unused};
+use crate::cli::{self, Fault, Format, Outcome, Output, Rows};
+
+pub(super) fn unused(asked: &Unused, out: &mut Output) -> Result<Outcome, Fault> {
+    let estate = estate(&asked.snapshot)?;
+    if let Some(missing) = asked.principal.iter().find(|principal| !estate.principals().any(|known| known == *principal)) {
+        return Err(unknown(missing));
+    }
+    let calls = read(asked)?;
+    let usages = usage(&estate, &calls);
+    for (principal, calls) in usages.strangers.iter().take(FAULTS_TOLD_MAX) {
+        cli::say(&format!("the snapshot lists no principal `{principal}`: {calls} of its calls count for nobody"));
+    }
+    let for_people = matches!(out.format(), Format::Table | Format::Csv);
+    let mut rows = Rows::new(["principal", "granted", "used", "creep", "unused", "proposal", "replayed", "refused"]);
+    let mut found = false;
+    for one in usages.of.iter().filter(|one| asked.principal.is_empty() || asked.principal.contains(&one.principal)) {
+        found |= !one.unused.is_empty();
+        let (unused, proposal) = if for_people { (told(one), proposed(one)) } else { (json!(one.unused), whole(one)) };
+        let replayed = one.proposal.as_ref().map(|proposal| proposal.replayed);
+        let refused = one.proposal.as_ref().map(|proposal| proposal.refused.len());
+        rows.push([one.principal.clone().into(), one.granted.into(), one.used.into(), one.creep.into(), unused, proposal, json!(replayed), json!(refused)]);
+    }
+    out.rows(&rows)?;
+    Ok(if found { Outcome::Found } else { Outcome::Done })
+}
+
+/// All calls; a line that cannot be read is told, the rest counts.
+fn read(asked: &Unused) -> Result<Vec<Call>, Fault> {
+    let (mut calls, mut faults) = (Vec::new(), Vec::new());
+    for path in &asked.calls {
+        for (number, line) in text(path)?.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            let read = serde_json::from_str::<Value>(line).map_err(|error| format!("is not JSON: {error}")).and_then(|value| calls::read(&value));
+            match read {
+                Ok(read) => calls.extend(read),
+                Err(reason) => faults.push(format!("{}:{}: {reason}", path.display(), number + 1)),
+            }
+        }
+    }
+    faults.iter().take(FAULTS_TOLD_MAX).for_each(|fault| cli::say(fault));
+    if faults.len() > FAULTS_TOLD_MAX {
+        cli::say(&format!("and {} more", faults.len() - FAULTS_TOLD_MAX));
+    }
+    if calls.is_empty() && !faults.is_empty() { Err(Fault::misuse(format!("no call could be read; wanted is {}", calls::WANTED))) } else { Ok(calls) }
+}
+
+fn told(one: &Usage) -> Value {
+    let line = |unused: &weft_identity::entitlement::usage::Unused| {
+        let of = format!("`{}`, statement {}", unused.policy, unused.statement);
+        match (unused.whole, unused.actions.is_empty()) {
+            (true, _) => format!("{of}: all of it"),
+            (false, true) => format!("{of}: a part of its wildcards"),
+            (false, false) => format!("{of}: {}", unused.actions.join(", ")),
+        }
+    };
+    Value::String(one.unused.iter().map(line).collect::<Vec<_>>().join("\n"))
+}
+
+fn proposed(one: &Usage) -> Value {
+    match &one.proposal {
+        Some(proposal) if proposal.refused.is_empty() => format!("{} statements; `--format json` has them", proposal.document.statements.len()).into(),
+        Some(proposal) => format!("none: it would refuse {}", proposal.refused.iter().cloned().collect::<Vec<_>>().join(", ")).into(),
+        None => Value::Null,
+    }
+}
+
+/// A proposal that the past calls do not pass is none.
+fn whole(one: &Usage) -> Value {
+    one.proposal.as_ref().filter(|proposal| proposal.refused.is_empty()).map(|proposal| document::write(&proposal.document)).unwrap_or_default()
+}
+
+pub(super) fn cuts(asked: &Cuts, out: &mut Output) -> Result<Outcome, Fault> {
+    let mut estate = estate(&asked.snapshot)?;
+    let remedy = remedy(&mut estate, asked.most);
+    let mut rows = Rows::new(["holder", "policy", "statement", "action", "breaks"]);
+    for (cut, breaks) in &remedy.cuts {
+        rows.push([cut.holder.clone().into(), cut.policy.clone().into(), cut.statement.clone().into(), cut.action.clone().into(), (*breaks).into()]);
+    }
+    out.rows(&rows)?;
+    let (before, cuts, left) = (remedy.before, remedy.cuts.len(), remedy.left.len());
+    cli::say(&format!("{before} paths to an administrator before, {left} after {cuts} cuts; fewer than {} cuts cannot do", remedy.needed));
+    for one in remedy.left.iter().take(FAULTS_TOLD_MAX) {
+        cli::say(&format!("left: {} in {} hops", one.principal, one.hops.len()));
+    }
+    Ok(if left > 0 { Outcome::Found } else { Outcome::Done })
+}
