@@ -24,7 +24,7 @@ use weft_ingest::{ConnectorSource, Mapper, Registry};
 use weft_model::{Context, Mapping as _, RawBatch, StreamId};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Records of one batch, as the doors make them.
 const BATCH_RECORDS: usize = 4096;

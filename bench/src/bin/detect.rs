@@ -9,26 +9,34 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use nix::time::{ClockId, clock_gettime};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection};
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 use rsigma_eval::JsonEvent;
 use serde_json::Value;
 use weft_analytics::{Engine, FieldMap, RuleFile};
 use weft_ingest::frame::{self, Framing, Piece};
-use weft_ingest::{Mapper, Registry};
-use weft_model::{Context, Detector as _, EventBatch, Mapping as _, StreamId};
+use weft_ingest::Mapper;
+use weft_model::{ClassUid, Context, Detector as _, EventBatch, Mapping as _, StreamId};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Records of one batch, as the doors make them.
 const BATCH_RECORDS: usize = 4096;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Rows that are hunted through at a time.
+const HUNT_RECORDS: usize = 16_384;
+/// Raw bytes of which files are made at once, as the lake commits them.
+const COMMIT_BYTES: usize = 96 << 20;
 
 /// CPU seconds of each step, over all files.
 #[derive(Default)]
@@ -41,7 +49,6 @@ struct Spent {
     map: f64,
     detect: f64,
     write: f64,
-    read: f64,
     hunt: f64,
 }
 
@@ -56,13 +63,17 @@ fn main() -> Result<()> {
     let anchor = anchor(&files)?;
     let framing = Framing::of(&registry, &StreamId::from(stream.as_str())).ok_or("there is no such stream")?;
     let mapper = Mapper::new(Arc::clone(&registry));
-    let (mut spent, mut told) = (Spent::default(), Told::default());
+    let (mut spent, mut told, mut waiting) = (Spent::default(), Told::default(), Waiting::default());
     for path in paths {
         let records = read(Path::new(path), &framing)?;
         for chunk in records.chunks(BATCH_RECORDS) {
-            round(chunk, stream, &anchor, &mapper, &mut engine, &mut hunter, &mut spent, differences.then_some(&mut told), &rules_of);
+            round(chunk, stream, &anchor, &mapper, &mut engine, &mut waiting, &mut spent, differences.then_some(&mut told), &rules_of);
+            if waiting.bytes >= COMMIT_BYTES {
+                std::mem::take(&mut waiting).commit(&mut hunter, &mut spent);
+            }
         }
     }
+    waiting.commit(&mut hunter, &mut spent);
     spent.print();
     if differences {
         told.print();
@@ -77,7 +88,7 @@ fn round(
     anchor: &rsigma_eval::Engine,
     mapper: &Mapper,
     engine: &mut Engine,
-    hunter: &mut Engine,
+    waiting: &mut Waiting,
     spent: &mut Spent,
     told: Option<&mut Told>,
     rules_of: &HashMap<String, Source>,
@@ -91,24 +102,35 @@ fn round(
     spent.map += seconds;
     let (ours, seconds) = timed(|| mapped.iter().flat_map(|batch| engine.observe(batch)).collect::<Vec<_>>());
     spent.detect += seconds;
-    let (stored, seconds) = timed(|| mapped.iter().map(|batch| (batch.class, written(batch))).collect::<Vec<_>>());
-    spent.write += seconds;
-    let (hunted, seconds) = timed(|| {
-        let found = stored.iter().map(|(class, file)| {
-            let (batches, seconds) = timed(|| loaded(file));
-            spent.read += seconds;
-            batches.into_iter().map(|rows| hunter.observe(&EventBatch { class: *class, source: "lake".into(), rows }).len()).sum::<usize>()
-        });
-        found.sum::<usize>()
-    });
-    spent.hunt += seconds;
-    assert_eq!(hunted, ours.len(), "the stored events must give the same findings");
+    waiting.found += ours.len();
+    waiting.bytes += chunk.iter().map(Bytes::len).sum::<usize>();
+    mapped.into_iter().for_each(|batch| waiting.batches.entry(batch.class).or_default().push(batch.rows));
     spent.records += chunk.len();
     spent.bytes += chunk.iter().map(Bytes::len).sum::<usize>();
-    spent.stored += stored.iter().map(|(_, file)| file.len()).sum::<usize>();
     if let Some(told) = told {
         let places = raw.records.iter().enumerate().map(|(at, record)| (record.id.to_string(), at)).collect();
         told.compare(&events, &theirs, &places, &ours, rules_of);
+    }
+}
+
+/// Events that are in no file yet.
+#[derive(Default)]
+struct Waiting {
+    batches: BTreeMap<ClassUid, Vec<RecordBatch>>,
+    bytes: usize,
+    found: usize,
+}
+
+impl Waiting {
+    /// Writes a file of each class, then hunts in them: first the columns that rules ask for, then the
+    /// rows that hold.
+    fn commit(self, hunter: &mut Engine, spent: &mut Spent) {
+        let (stored, seconds) = timed(|| self.batches.iter().map(|(class, batches)| (*class, written(batches))).collect::<Vec<_>>());
+        spent.write += seconds;
+        spent.stored += stored.iter().map(|(_, file)| file.len()).sum::<usize>();
+        let (hunted, seconds) = timed(|| stored.iter().map(|(class, file)| hunt(hunter, *class, file)).sum::<usize>());
+        spent.hunt += seconds;
+        assert_eq!(hunted, self.found, "the stored events must give the same findings");
     }
 }
 
@@ -128,7 +150,7 @@ impl Spent {
         for (name, seconds, base_of) in rows {
             println!("{name:<36} {:>9.0} events/s {:>6.2} x", records / seconds, base[base_of] / seconds);
         }
-        println!("mapping {:.2} s, Parquet written {:.2} s ({} bytes), read {:.2} s", self.map, self.write, self.stored, self.read);
+        println!("mapping {:.2} s, Parquet written {:.2} s ({} bytes)", self.map, self.write, self.stored);
     }
 }
 
@@ -140,20 +162,45 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     (done, now() - begun)
 }
 
-/// As the lake writes it.
-fn written(batch: &EventBatch) -> Vec<u8> {
+/// As the lake writes it: columns of which nothing is set are not there, long texts have no dictionary.
+fn written(batches: &[RecordBatch]) -> Vec<u8> {
+    let schema = batches.first().expect("a class has events").schema();
+    let is_set = |at: &usize| batches.iter().any(|rows| rows.column(*at).null_count() < rows.num_rows());
+    let set: Vec<usize> = (0..schema.fields().len()).filter(is_set).collect();
     let level = ZstdLevel::try_new(1).expect("there is a level 1");
-    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
-    let mut file = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut file, batch.rows.schema(), Some(properties)).expect("events can be written");
-    writer.write(&batch.rows).expect("events can be written");
-    writer.close().expect("events can be written");
-    file
+    let mut properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).set_statistics_enabled(EnabledStatistics::None);
+    for long in ["raw_data", "unmapped", "extra", "metadata.uid"] {
+        properties = properties.set_column_dictionary_enabled(ColumnPath::from(long.split('.').map(str::to_owned).collect::<Vec<_>>()), false);
+    }
+    let schema = Arc::new(schema.project(&set).expect("the columns are there"));
+    let mut writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties.build())).expect("events can be written");
+    batches.iter().for_each(|rows| writer.write(&rows.project(&set).expect("the columns are there")).expect("events can be written"));
+    writer.into_inner().expect("events can be written")
 }
 
-fn loaded(file: &[u8]) -> Vec<arrow::record_batch::RecordBatch> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::copy_from_slice(file)).expect("events can be read");
-    reader.with_batch_size(BATCH_RECORDS).build().expect("events can be read").map(|batch| batch.expect("events can be read")).collect()
+/// Findings in one file.
+fn hunt(hunter: &mut Engine, class: ClassUid, file: &[u8]) -> usize {
+    let columns = hunter.columns(class);
+    if columns.is_empty() {
+        return 0;
+    }
+    let file = Bytes::copy_from_slice(file);
+    let builder = || ParquetRecordBatchReaderBuilder::try_new(file.clone()).expect("events can be read");
+    let narrow = builder();
+    let mask = ProjectionMask::columns(narrow.parquet_schema(), columns.iter().map(String::as_str));
+    let (mut selection, mut before) = (Vec::new(), 0);
+    for batch in narrow.with_projection(mask).with_batch_size(HUNT_RECORDS).build().expect("events can be read") {
+        let rows = batch.expect("events can be read");
+        let count = rows.num_rows();
+        selection.extend(hunter.rows(&EventBatch { class, source: "lake".into(), rows }).into_iter().map(|row| before + row));
+        before += count;
+    }
+    if selection.is_empty() {
+        return 0;
+    }
+    let selection = RowSelection::from_consecutive_ranges(selection.into_iter().map(|row| row..row + 1), before);
+    let whole = builder().with_row_selection(selection).with_batch_size(BATCH_RECORDS).build().expect("events can be read");
+    whole.map(|rows| hunter.observe(&EventBatch { class, source: "lake".into(), rows: rows.expect("events can be read") }).len()).sum()
 }
 
 /// The logsource of a rule.

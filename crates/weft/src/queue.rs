@@ -13,6 +13,10 @@ use weft_model::{RawBatch, SourceId};
 const QUANTUM_BYTES: usize = 1 << 20;
 /// What a record costs beside its bytes.
 const RECORD_OVERHEAD_BYTES: usize = 64;
+/// Bytes of small batches that become one: what a frame costs, they share.
+const TOGETHER_BYTES_MAX: usize = 2 << 20;
+/// Records of them.
+const TOGETHER_RECORDS_MAX: usize = 8192;
 
 /// How much may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,26 +49,48 @@ pub enum Refusal {
     Closed,
 }
 
-/// A batch on its way to the log.
+/// A batch on its way to the log: what one door pushed, or several small ones of one stream.
 #[derive(Debug)]
 pub struct Delivery {
     /// The records.
     pub batch: RawBatch,
-    stored: oneshot::Sender<()>,
+    /// Of each push, who waits.
+    stored: Vec<oneshot::Sender<()>>,
+    bytes: usize,
 }
 
 impl Delivery {
-    /// Tells the door that the batch is on disk, and gives it on.
+    /// Tells the doors that the batch is on disk, and gives it on.
     pub fn acknowledge(self) -> RawBatch {
-        // The door may have given up on its client; the batch is stored all the same.
-        let _gone = self.stored.send(());
+        for waiting in self.stored {
+            // The door may have given up on its client; the batch is stored all the same.
+            let _gone = waiting.send(());
+        }
         self.batch
+    }
+
+    /// Whether `next` says the same of its records, and both are small. A batch with a position stays
+    /// alone: the position is durable with its own records.
+    fn takes(&self, next: &Self) -> bool {
+        let (here, there) = (&self.batch, &next.batch);
+        here.next.0.is_empty()
+            && there.next.0.is_empty()
+            && (&here.source, &here.stream, &here.context) == (&there.source, &there.stream, &there.context)
+            && self.bytes + next.bytes <= TOGETHER_BYTES_MAX
+            && here.records.len() + there.records.len() <= TOGETHER_RECORDS_MAX
+    }
+
+    /// Takes in the records of `next`, behind its own; they count as received when the first were.
+    fn join(&mut self, next: Self) {
+        self.batch.records.extend(next.batch.records);
+        self.stored.extend(next.stored);
+        self.bytes += next.bytes;
     }
 }
 
 #[derive(Default)]
 struct Lane {
-    waiting: VecDeque<(Delivery, usize)>,
+    waiting: VecDeque<Delivery>,
     bytes: usize,
     deficit: usize,
 }
@@ -121,7 +147,7 @@ impl Queue {
         inner.bytes += bytes;
         let lane = inner.lanes.entry(source).or_default();
         lane.bytes += bytes;
-        lane.waiting.push_back((Delivery { batch, stored }, bytes));
+        lane.waiting.push_back(Delivery { batch, stored: vec![stored], bytes });
         drop(inner);
         self.filled.notify_one();
         Ok(wait)
@@ -166,17 +192,19 @@ impl Queue {
     fn take(&self, bytes_max: usize) -> (Vec<Delivery>, bool) {
         let mut inner = self.lock();
         let inner = &mut *inner;
-        let (mut taken, mut bytes) = (Vec::new(), 0);
+        let (mut taken, mut bytes): (Vec<Delivery>, _) = (Vec::new(), 0);
         while bytes < bytes_max {
             let Some(source) = inner.turn.pop_front() else { break };
             let Some(lane) = inner.lanes.get_mut(&source) else { continue };
             lane.deficit += QUANTUM_BYTES;
-            while lane.waiting.front().is_some_and(|(_, size)| *size <= lane.deficit) {
-                let Some((delivery, size)) = lane.waiting.pop_front() else { break };
-                lane.deficit -= size;
-                lane.bytes -= size;
-                bytes += size;
-                taken.push(delivery);
+            while let Some(delivery) = lane.waiting.pop_front_if(|delivery| delivery.bytes <= lane.deficit) {
+                lane.deficit -= delivery.bytes;
+                lane.bytes -= delivery.bytes;
+                bytes += delivery.bytes;
+                match taken.last_mut().filter(|last| last.takes(&delivery)) {
+                    Some(last) => last.join(delivery),
+                    None => taken.push(delivery),
+                }
             }
             if lane.waiting.is_empty() {
                 inner.lanes.remove(&source);
@@ -253,6 +281,24 @@ mod tests {
         queue.close();
         assert!(queue.next(1).await.is_none());
         assert_eq!(queue.push(batch("a", 1)).await.unwrap_err(), Refusal::Closed);
+    }
+
+    #[tokio::test]
+    async fn small_batches_of_one_stream_become_one_and_each_is_acknowledged() {
+        let queue = Queue::new(Bounds::default());
+        let at = |position: &str| RawBatch { next: Position(position.to_owned()), ..batch("a", 1) };
+        let other = RawBatch { stream: StreamId::from("okta/system_log"), ..batch("a", 1) };
+        let pushed = [batch("a", 1), batch("a", 2), other, batch("a", 3), at("7"), batch("a", 2 << 20)];
+        let waits: Vec<_> = pushed.into_iter().map(|batch| queue.try_push(batch).unwrap()).collect();
+        let mut taken = Vec::new();
+        while queue.waiting_bytes() > 0 {
+            taken.extend(queue.next(1 << 20).await.unwrap());
+        }
+        assert_eq!(taken.iter().map(|delivery| delivery.batch.records.len()).collect::<Vec<_>>(), [2, 1, 1, 1, 1]);
+        taken.into_iter().for_each(|delivery| drop(delivery.acknowledge()));
+        for wait in waits {
+            assert!(wait.await.is_ok(), "every door is told");
+        }
     }
 
     #[tokio::test]

@@ -88,7 +88,6 @@ impl Respond {
                 }
             }
         }
-        self.state.first_seen(&finding.uid, now()).await?;
         Ok(())
     }
 

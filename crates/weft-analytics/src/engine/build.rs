@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use super::lazy::{Keywords, Lazy, LazyTest};
 use super::leaf::{Asked, FieldProgram, Leaf};
 use super::program::{Bound, Expr};
+use super::wanted::FieldId;
 use crate::sigma::condition::Condition;
 use crate::sigma::detection::{Detection, KEYWORDS, Matcher};
 use crate::sigma::fields::{Kind, Paths};
@@ -42,14 +43,6 @@ pub(super) struct Built {
     pub(super) leaves: usize,
     /// How often a leaf is expected to hold, where it is not seldom.
     pub(super) weights: HashMap<Leaf, u32>,
-}
-
-impl Built {
-    /// Every field that is asked.
-    pub(super) fn paths(&self) -> impl Iterator<Item = &Paths> {
-        let others = self.lazies.iter().filter_map(|lazy| if let LazyTest::Field { other, .. } = &lazy.test { Some(other) } else { None });
-        self.when.iter().chain(&self.fields).map(|field| &field.paths).chain(self.lazies.iter().map(|lazy| &lazy.paths)).chain(others)
-    }
 }
 
 impl Builder {
@@ -122,7 +115,7 @@ impl Builder {
                 }
             }
             Test::Field { place, other, cased } => {
-                let other = self.kind.paths(other);
+                let other = (self.kind.paths(other), FieldId::MAX);
                 self.lazy(field, test, || LazyTest::Field { place: *place, other, cased: *cased })
             }
             other => self.leaf(field, Asked::Test(other.clone())),
@@ -156,7 +149,7 @@ impl Builder {
         let next = self.lazies.len();
         let number = *self.lazy_numbers.entry((field.into(), test.clone())).or_insert(next);
         if number == next {
-            self.lazies.push(Lazy { paths: self.kind.paths(field), test: make() });
+            self.lazies.push(Lazy { paths: self.kind.paths(field), field: FieldId::MAX, test: make() });
         }
         Expr::Lazy(number)
     }

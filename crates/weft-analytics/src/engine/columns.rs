@@ -1,6 +1,8 @@
 //! One batch as the engine reads it: the values of a field, each distinct one once.
 
+use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::hash::BuildHasher as _;
 use std::rc::Rc;
 
@@ -12,7 +14,7 @@ use weft_model::EventBatch;
 use weft_model::event::{EXTRA, JSON, UNMAPPED, text};
 
 use super::bits::Bits;
-use super::wanted::{Found, Wanted};
+use super::wanted::{FieldId, Found, Place, Wanted, Wish};
 use crate::sigma::fields::{IN_UNMAPPED, Paths};
 
 /// The values of one field over a batch, as texts.
@@ -111,16 +113,22 @@ impl Values {
 pub(crate) struct View<'a> {
     batch: &'a EventBatch,
     wanted: &'a Wanted,
-    found: OnceCell<Found>,
+    found: OnceCell<Found<'a>>,
     extra: OnceCell<Vec<(usize, Value)>>,
-    read: RefCell<HashMap<Paths, Rc<Values>>>,
+    /// Top-level columns by name.
+    heads: BTreeMap<&'a str, usize>,
+    /// Rows of which a field is asked; of those that are not here, all.
+    asked: RefCell<HashMap<FieldId, Bits>>,
+    read: RefCell<HashMap<FieldId, Rc<Values>>>,
     /// The last row of which something unwanted was asked.
     row: RefCell<Option<(usize, Rc<Value>)>>,
 }
 
 impl<'a> View<'a> {
     pub(crate) fn new(batch: &'a EventBatch, wanted: &'a Wanted) -> Self {
-        Self { batch, wanted, found: OnceCell::new(), extra: OnceCell::new(), read: RefCell::default(), row: RefCell::default() }
+        let heads = batch.rows.schema_ref().fields().iter().enumerate().map(|(at, field)| (field.name().as_str(), at)).collect();
+        let (asked, read, row) = (RefCell::default(), RefCell::default(), RefCell::default());
+        Self { batch, wanted, found: OnceCell::new(), extra: OnceCell::new(), heads, asked, read, row }
     }
 
     pub(crate) fn batch(&self) -> &'a EventBatch {
@@ -131,25 +139,31 @@ impl<'a> View<'a> {
         self.batch.rows.num_rows()
     }
 
-    /// The values of a field, whose paths must be wanted.
-    pub(crate) fn values(&self, paths: &Paths) -> Rc<Values> {
-        if let Some(values) = self.read.borrow().get(paths) {
+    /// Notes that a field is asked of rows; before its values are read.
+    pub(crate) fn ask(&self, field: FieldId, rows: &Bits) {
+        self.asked.borrow_mut().entry(field).or_default().add(rows);
+    }
+
+    /// The values of a wanted field, in the rows of which it is asked.
+    pub(crate) fn values(&self, field: FieldId) -> Rc<Values> {
+        if let Some(values) = self.read.borrow().get(&field) {
             return Rc::clone(values);
         }
-        let values = Rc::new(self.gather(paths));
-        self.read.borrow_mut().insert(paths.clone(), Rc::clone(&values));
+        let values = Rc::new(self.wanted.wish(field).map_or_else(|| Values::new(0), |wish| self.gather(wish, self.asked.borrow().get(&field))));
+        self.read.borrow_mut().insert(field, Rc::clone(&values));
         values
     }
 
-    fn gather(&self, paths: &Paths) -> Values {
+    fn gather(&self, wish: &Wish, asked: Option<&Bits>) -> Values {
         let mut values = Values::new(self.rows());
+        let is_asked = |row: usize| asked.is_none_or(|asked| asked.has(row));
         let found = self.found.get_or_init(|| self.wanted.read(self.texts(UNMAPPED)));
-        for path in paths.own.iter().filter_map(|path| self.wanted.number(path)) {
-            found.values(path).for_each(|(row, value)| values.push(row, value));
+        for path in &wish.own {
+            found.values(*path, &is_asked).for_each(|(row, value)| values.push(row, &value));
         }
         // What the source itself calls so counts alone, then the first path that has a value.
         let mut owned = Bits::default();
-        for path in &paths.ocsf {
+        for place in &wish.places {
             if values.distinct() > 0 {
                 owned = values.present();
             }
@@ -158,17 +172,31 @@ impl<'a> View<'a> {
                     values.push(row, value);
                 }
             };
-            if let Some(path) = path.strip_prefix(IN_UNMAPPED) {
-                let number = self.wanted.number(path);
-                number.into_iter().flat_map(|number| found.values(number)).for_each(|(row, value)| push(row, value));
-            } else if !column(&self.batch.rows, path, &mut push) {
-                let extra = self.extra.get_or_init(|| self.texts(EXTRA).filter_map(|(row, text)| Some((row, serde_json::from_str(text).ok()?))).collect());
-                extra.iter().for_each(|(row, value)| descend(value, path, &mut |text| push(*row, text)));
+            match place {
+                Place::Unmapped(path) => found.values(*path, &is_asked).for_each(|(row, value)| push(row, &value)),
+                Place::Column(head, rest) => self.column(head, rest, &mut |row, value| {
+                    if is_asked(row) {
+                        push(row, value);
+                    }
+                }),
             }
         }
         values.more.sort_unstable();
         values.more.dedup();
         values
+    }
+
+    /// Calls `push` with row and text of everything below a top-level column, or where an event that has no
+    /// such column keeps it.
+    fn column(&self, head: &str, rest: &str, push: &mut dyn FnMut(usize, &str)) {
+        let (schema, columns) = (self.batch.rows.schema_ref(), self.batch.rows.columns());
+        let here = self.heads.get(head).and_then(|at| Some((schema.fields().get(*at)?, columns.get(*at)?)));
+        if here.is_some_and(|(field, array)| gather(field, array, rest, push)) {
+            return;
+        }
+        let extra = self.extra.get_or_init(|| self.texts(EXTRA).filter_map(|(row, text)| Some((row, serde_json::from_str(text).ok()?))).collect());
+        let path = if rest.is_empty() { Cow::Borrowed(head) } else { Cow::Owned(format!("{head}.{rest}")) };
+        extra.iter().for_each(|(row, value)| descend(value, &path, &mut |text| push(*row, text)));
     }
 
     /// The first value of a field in a row; it need not be wanted.
@@ -212,7 +240,7 @@ impl<'a> View<'a> {
 
     fn own(&self, path: &str, row: usize, each: &mut dyn FnMut(&str)) {
         if let (Some(found), Some(number)) = (self.found.get(), self.wanted.number(path)) {
-            return found.of(number, row).for_each(each);
+            return found.of(number, row).for_each(|text| each(&text));
         }
         let value = {
             let mut last = self.row.borrow_mut();

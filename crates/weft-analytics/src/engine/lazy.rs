@@ -6,13 +6,16 @@ use hashbrown::HashMap;
 
 use super::bits::Bits;
 use super::columns::View;
-use super::leaf::{Leaf, Literals, fold};
+use super::wanted::FieldId;
+use super::leaf::{Leaf, Literals, fold, fold_for_ascii};
 use crate::sigma::fields::Paths;
 use crate::sigma::pattern::{self, Expression, Piece, Place};
 
 /// A test of single values or rows.
 pub(crate) struct Lazy {
     pub(crate) paths: Paths,
+    /// The number of its field among all that are wanted.
+    pub(crate) field: FieldId,
     pub(crate) test: LazyTest,
 }
 
@@ -31,8 +34,8 @@ pub(crate) enum LazyTest {
     Field {
         /// Where in the value.
         place: Place,
-        /// The other field.
-        other: Paths,
+        /// The other field, and its number.
+        other: (Paths, FieldId),
         /// Whether case counts.
         cased: bool,
     },
@@ -45,6 +48,8 @@ pub(crate) enum LazyTest {
 pub(crate) struct Keywords {
     folded: Literals,
     cased: Literals,
+    /// Whether no keyword has a letter beyond ASCII.
+    ascii: bool,
 }
 
 /// What was asked so far in one run.
@@ -70,7 +75,8 @@ impl Keywords {
             }
             list.push((text.clone(), Place::Inside, number));
         }
-        Ok(Self { folded: Literals::build_screened(folded)?, cased: Literals::build_screened(cased)? })
+        let ascii = texts.iter().all(|(text, _)| text.is_ascii());
+        Ok(Self { folded: Literals::build_screened(folded)?, cased: Literals::build_screened(cased)?, ascii })
     }
 
     fn of(&self, view: &View<'_>, row: usize) -> Vec<Leaf> {
@@ -80,7 +86,7 @@ impl Keywords {
         let rest = if raw.is_none() { view.text("unmapped", row) } else { None };
         for value in [raw, view.text("message", row), rest].into_iter().flatten() {
             if !self.folded.is_empty() {
-                fold(value, &mut text);
+                if self.ascii { fold_for_ascii(value, &mut text) } else { fold(value, &mut text) }
                 self.folded.ask(&text, &mut found);
             }
             self.cased.ask(value, &mut found);
@@ -106,12 +112,12 @@ impl Lazy {
                 within.rows().for_each(|row| keep(row, known.entry(row).or_insert_with(|| keywords.of(view, row)).binary_search(keyword).is_ok()));
             }
             LazyTest::Field { place, other, cased } => {
-                let (values, others) = (view.values(&self.paths), view.values(other));
+                let (values, others) = (view.values(self.field), view.values(other.1));
                 let same = |a: &str, b: &str| if *cased { place.holds(a, b) } else { place.holds(&a.to_lowercase(), &b.to_lowercase()) };
                 within.rows().for_each(|row| keep(row, values.of(row).any(|value| others.of(row).any(|other| same(value, other)))));
             }
             LazyTest::Glob { .. } | LazyTest::Regex(_) => {
-                let values = view.values(&self.paths);
+                let values = view.values(self.field);
                 let mut known = memo.values.borrow_mut();
                 let mut holds = |id| *known.entry((number, id)).or_insert_with(|| self.value(values.text(id).unwrap_or_default(), memo));
                 within.rows().for_each(|row| keep(row, values.ids(row).any(&mut holds)));

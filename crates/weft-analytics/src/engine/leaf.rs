@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 
 use super::bits::Bits;
 use super::columns::Values;
+use super::wanted::FieldId;
 use crate::sigma::fields::Paths;
 use crate::sigma::pattern::{Network, Order, Place, Test, TimePart};
 
@@ -15,11 +16,13 @@ use crate::sigma::pattern::{Network, Order, Place, Test, TimePart};
 pub(crate) type Leaf = usize;
 
 /// Bytes of literals up to which an automaton is a table of all transitions: fastest, but large.
-const TABLE_BYTES_MAX: usize = 6_000;
+const TABLE_BYTES_MAX: usize = 40_000;
 
 /// All tests of one (logsource, field) that are asked of every row.
 pub(crate) struct FieldProgram {
     pub(crate) paths: Paths,
+    /// Its number among all that are wanted.
+    pub(crate) field: FieldId,
     folded: Literals,
     cased: Literals,
     networks: Vec<(Network, Leaf)>,
@@ -103,6 +106,7 @@ impl FieldProgram {
     pub(crate) fn build(paths: Paths, tests: Vec<(Asked, Leaf)>) -> Result<Self, String> {
         let mut program = Self {
             paths,
+            field: FieldId::MAX,
             folded: Literals::default(),
             cased: Literals::default(),
             networks: Vec::new(),
@@ -208,6 +212,19 @@ pub(crate) fn fold(value: &str, folded: &mut String) {
     } else {
         folded.push_str(&value.to_lowercase());
     }
+}
+
+/// `value` with its ASCII in lower case, and all of it where a letter beyond ASCII becomes one within:
+/// enough to look for texts that are ASCII.
+pub(crate) fn fold_for_ascii(value: &str, folded: &mut String) {
+    /// The Kelvin sign, and I with a dot: the letters whose small form has ASCII (Unicode, SpecialCasing).
+    const INTO_ASCII: [&str; 2] = ["\u{212a}", "\u{130}"];
+    if !value.is_ascii() && INTO_ASCII.iter().any(|letter| memchr::memmem::find(value.as_bytes(), letter.as_bytes()).is_some()) {
+        return fold(value, folded);
+    }
+    folded.clear();
+    folded.push_str(value);
+    folded.make_ascii_lowercase();
 }
 
 /// Literals of one case rule: whole ones by hash, the rest in one automaton.

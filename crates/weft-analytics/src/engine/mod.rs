@@ -13,20 +13,24 @@ pub mod correlate;
 mod lazy;
 mod leaf;
 mod load;
+mod narrow;
 mod outcome;
 pub mod pace;
 mod program;
 mod rows;
+mod scan;
 mod wanted;
 
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 use weft_model::{ClassUid, Detector, EventBatch, Finding, Timestamp};
 
 use self::baseline::{Baseline, Places, Reading, Unusual};
+use self::bits::Bits;
 use self::columns::View;
 use self::correlate::{Correlator, Incoming, Uid};
 use self::outcome::Occurrence;
@@ -61,6 +65,8 @@ pub struct Engine {
     baselines: Vec<Baseline>,
     /// Of each rule, its baseline.
     measured: Vec<Option<usize>>,
+    /// Room for the next checkpoint.
+    kept_bytes: AtomicUsize,
 }
 
 /// A rule with its place among the others.
@@ -75,11 +81,18 @@ pub(crate) struct Loaded {
 }
 
 /// What has to survive a restart; kept by rule id, so that other rules may come and go.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct State {
     correlations: correlate::Saved,
     /// Rule id, the behaviour as it was written, its memory.
     baselines: Vec<(String, String, baseline::Memory)>,
+}
+
+/// The same, as it is written down.
+#[derive(Serialize)]
+struct Kept<'a> {
+    correlations: correlate::Saved,
+    baselines: Vec<(&'a str, String, &'a baseline::Memory)>,
 }
 
 /// What bounds cost so far, and what is remembered.
@@ -124,7 +137,7 @@ impl Engine {
             measured.get_mut(baseline.rule).into_iter().for_each(|slot| *slot = Some(at));
         }
         let (paces, suspended) = (vec![Pace::default(); rules.len()], vec![false; rules.len()]);
-        Self { correlator: Correlator::new(&rules), rules, programs, reads, wanted, stopwatch: None, paces, suspended, baselines, measured }
+        Self { correlator: Correlator::new(&rules), rules, programs, reads, wanted, stopwatch: None, paces, suspended, baselines, measured, kept_bytes: AtomicUsize::new(0) }
     }
 
     /// Gives the analytics that need it a way to look up where addresses are.
@@ -251,11 +264,12 @@ impl Engine {
         }
     }
 
-    fn look(&mut self, view: &View<'_>) -> Vec<Finding> {
+    fn look<'a>(&mut self, view: &'a View<'a>) -> Vec<Finding> {
         self.alive(view);
         let (mut hits, mut costs): (Vec<(usize, Hit)>, Vec<_>) = (Vec::new(), Vec::new());
-        for (index, program) in self.programs.iter_mut().enumerate().filter(|(_, program)| program.reads(view)) {
-            let outcome = program.run(view, &self.suspended, self.stopwatch.as_mut());
+        for (index, within) in self.kinds(view) {
+            let Some(program) = self.programs.get_mut(index) else { continue };
+            let outcome = program.run(view, &within, &self.suspended, self.stopwatch.as_mut());
             hits.extend(outcome.hits.into_iter().map(|hit| (index, hit)));
             costs.extend(outcome.costs);
         }
@@ -274,6 +288,13 @@ impl Engine {
         }
         self.correlator.look(&self.rules, &mut found);
         sorted(found)
+    }
+
+    /// The programs whose kind of event is in the batch, with the rows of it. All are known before the first
+    /// field is read, so that each is read once, in the rows of which it is asked.
+    fn kinds(&mut self, view: &View<'_>) -> Vec<(usize, Bits)> {
+        let programs = self.programs.iter_mut().enumerate().filter(|(_, program)| program.reads(view));
+        programs.map(|(index, program)| (index, program.within(view))).filter(|(_, within)| !within.is_empty()).collect()
     }
 
     /// Baselines need to know since when their logsource speaks.
@@ -359,9 +380,10 @@ impl Detector for Engine {
     fn observe(&mut self, batch: &EventBatch) -> Vec<Finding> {
         // Taken out for the time of the look, because the view borrows it.
         let wanted = std::mem::take(&mut self.wanted);
-        let view = View::new(batch, &wanted);
-        let found = self.look(&view);
-        drop(view);
+        let found = {
+            let view = View::new(batch, &wanted);
+            self.look(&view)
+        };
         self.wanted = wanted;
         found
     }
@@ -382,9 +404,15 @@ impl Detector for Engine {
     }
 
     fn checkpoint(&self) -> Option<Vec<u8>> {
-        let id = |rule: usize| self.rules.get(rule).map(|loaded| loaded.rule.id.clone()).unwrap_or_default();
-        let baselines = self.baselines.iter().map(|baseline| (id(baseline.rule), written(baseline), baseline.memory.clone()));
-        postcard::to_extend(&State { correlations: self.correlator.save(&self.rules), baselines: baselines.collect() }, vec![CHECKPOINT_FORM]).ok()
+        let id = |rule: usize| self.rules.get(rule).map(|loaded| loaded.rule.id.as_str()).unwrap_or_default();
+        let baselines = self.baselines.iter().map(|baseline| (id(baseline.rule), written(baseline), &baseline.memory));
+        let kept = Kept { correlations: self.correlator.save(&self.rules), baselines: baselines.collect() };
+        // It is about as long as the last time.
+        let mut bytes = Vec::with_capacity(self.kept_bytes.load(Ordering::Relaxed));
+        bytes.push(CHECKPOINT_FORM);
+        let bytes = postcard::to_extend(&kept, bytes).ok()?;
+        self.kept_bytes.store(bytes.len() + bytes.len() / 8, Ordering::Relaxed);
+        Some(bytes)
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<(), String> {

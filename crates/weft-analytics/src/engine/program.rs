@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use weft_model::ClassUid;
 
 use super::bits::Bits;
 use super::build::Builder;
 use super::columns::View;
-use super::lazy::{Keywords, Lazy, Memo};
+use super::lazy::{Keywords, Lazy, LazyTest, Memo};
 use super::leaf::{FieldProgram, Leaf, Leaves, Scratch};
 use super::wanted::Wanted;
-use crate::sigma::fields::{IN_UNMAPPED, Kind};
+use crate::sigma::fields::{Kind, Paths};
 
 /// A condition over leaves.
 #[derive(Debug, Clone)]
@@ -98,10 +99,15 @@ pub type Stopwatch = Box<dyn FnMut() -> u64 + Send>;
 
 impl Program {
     pub(super) fn of(builder: Builder, wanted: &mut Wanted) -> Result<Self, String> {
-        let built = builder.finish()?;
-        for paths in built.paths() {
-            paths.own.iter().for_each(|path| wanted.add(path));
-            paths.ocsf.iter().filter_map(|path| path.strip_prefix(IN_UNMAPPED)).for_each(|path| wanted.add(path));
+        let mut built = builder.finish()?;
+        for field in built.when.iter_mut().chain(&mut built.fields) {
+            field.field = wanted.field(&field.paths);
+        }
+        for lazy in &mut built.lazies {
+            lazy.field = wanted.field(&lazy.paths);
+            if let LazyTest::Field { other: (paths, field), .. } = &mut lazy.test {
+                *field = wanted.field(paths);
+            }
         }
         let mut by_leaf = vec![Vec::new(); built.leaves];
         let mut always = Vec::new();
@@ -128,7 +134,23 @@ impl Program {
 
     /// Whether events of the class of the batch can be of this kind.
     pub(crate) fn reads(&self, view: &View<'_>) -> bool {
-        self.kind.classes.is_empty() || self.kind.classes.contains(&view.batch().class)
+        self.reads_class(view.batch().class)
+    }
+
+    /// Whether events of a class can be of this kind.
+    pub(crate) fn reads_class(&self, class: ClassUid) -> bool {
+        self.kind.classes.is_empty() || self.kind.classes.contains(&class)
+    }
+
+    /// Every field that is asked.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Paths> {
+        let others = self.lazies.iter().filter_map(|lazy| if let LazyTest::Field { other, .. } = &lazy.test { Some(&other.0) } else { None });
+        self.when.iter().chain(&self.fields).map(|field| &field.paths).chain(self.lazies.iter().map(|lazy| &lazy.paths)).chain(others)
+    }
+
+    /// Whether whole records are searched.
+    pub(crate) fn has_keywords(&self) -> bool {
+        self.lazies.iter().any(|lazy| matches!(lazy.test, LazyTest::Keyword(_)))
     }
 
     /// Rules that need the age of the logsource.
@@ -136,23 +158,33 @@ impl Program {
         self.rules.iter().filter(|bound| bound.first_seen).map(|bound| bound.rule)
     }
 
-    /// Every rule and row that holds, by row. Rules for which `suspended` is set are left out.
-    pub(crate) fn run(&mut self, view: &View<'_>, suspended: &[bool], stopwatch: Option<&mut Stopwatch>) -> Outcome {
+    /// The rows whose events are of this kind; their fields are noted as asked for.
+    pub(crate) fn within(&mut self, view: &View<'_>) -> Bits {
         let mut memory = std::mem::take(&mut self.memory);
         memory.leaves.reset(self.leaves);
         let rows = Bits::all(view.rows());
         for field in &self.when {
-            field.run(&view.values(&field.paths), &rows, &mut memory.leaves, &mut memory.scratch);
+            field.run(&view.values(field.field), &rows, &mut memory.leaves, &mut memory.scratch);
         }
-        let memo = Memo::default();
-        let within = self.eval(&self.of_kind, &rows, &memory.leaves, view, &memo);
-        let mut outcome = Outcome::default();
+        let within = self.eval(&self.of_kind, &rows, &memory.leaves, view, &Memo::default());
+        self.memory = memory;
         if !within.is_empty() {
-            for field in &self.fields {
-                field.run(&view.values(&field.paths), &within, &mut memory.leaves, &mut memory.scratch);
-            }
-            self.rules(view, &within, &mut memory, &memo, suspended, stopwatch, &mut outcome);
+            let others = self.lazies.iter().filter_map(|lazy| if let LazyTest::Field { other, .. } = &lazy.test { Some(other.1) } else { None });
+            let fields = self.fields.iter().map(|field| field.field).chain(self.lazies.iter().map(|lazy| lazy.field)).chain(others);
+            fields.for_each(|field| view.ask(field, &within));
         }
+        within
+    }
+
+    /// Every rule and row that holds among those of this kind, by row, after [`Program::within`] of the same
+    /// view. Rules for which `suspended` is set are left out.
+    pub(crate) fn run(&mut self, view: &View<'_>, within: &Bits, suspended: &[bool], stopwatch: Option<&mut Stopwatch>) -> Outcome {
+        let mut memory = std::mem::take(&mut self.memory);
+        let (memo, mut outcome) = (Memo::default(), Outcome::default());
+        for field in &self.fields {
+            field.run(&view.values(field.field), within, &mut memory.leaves, &mut memory.scratch);
+        }
+        self.rules(view, within, &mut memory, &memo, suspended, stopwatch, &mut outcome);
         outcome.hits.sort_by_key(|hit| (hit.row, hit.rule));
         self.memory = memory;
         outcome

@@ -1,19 +1,44 @@
 //! What all rules together want of `unmapped`, taken out of each row in one pass over its JSON.
 
-use std::fmt;
+use std::borrow::Cow;
 
 use hashbrown::HashMap;
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
+
+use super::scan::{Scalar, Scan, Token};
+use crate::sigma::fields::{IN_UNMAPPED, Paths};
 
 /// Parts of a path of which keys with dots are tried in every grouping.
 const GROUPED_PARTS_MAX: usize = 6;
 
-/// The paths that are wanted, as a tree of keys.
+/// The fields that are wanted, and of `unmapped` all their paths as a tree of keys.
 #[derive(Debug)]
 pub(crate) struct Wanted {
     nodes: Vec<Node>,
     numbers: HashMap<String, usize>,
+    fields: Vec<Wish>,
+    by_paths: HashMap<Paths, FieldId>,
+}
+
+/// Number of a field among all that are wanted.
+pub(crate) type FieldId = usize;
+
+/// Where the values of a wanted field are looked for.
+#[derive(Debug)]
+pub(crate) struct Wish {
+    /// Numbers of its own paths in `unmapped`: where one has a value, it counts alone.
+    pub(crate) own: Vec<usize>,
+    /// Then these, in order.
+    pub(crate) places: Vec<Place>,
+}
+
+/// A place of an event.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// The number of a path in `unmapped`.
+    Unmapped(usize),
+    /// Top-level column, and the path below it.
+    Column(String, String),
 }
 
 #[derive(Debug, Default)]
@@ -25,12 +50,11 @@ struct Node {
     path: Option<usize>,
 }
 
-/// What was found of each wanted path.
+/// What was found of each wanted path, in order of rows.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
-    text: String,
-    /// By path: row, and where its value stands in the text.
-    places: Vec<Vec<(u32, usize, usize)>>,
+pub(crate) struct Found<'t> {
+    /// By path: row and value.
+    values: Vec<Vec<(u32, Scalar<'t>)>>,
 }
 
 impl Node {
@@ -41,20 +65,45 @@ impl Node {
 
 impl Default for Wanted {
     fn default() -> Self {
-        Self { nodes: vec![Node::default()], numbers: HashMap::new() }
+        Self { nodes: vec![Node::default()], numbers: HashMap::new(), fields: Vec::new(), by_paths: HashMap::new() }
     }
 }
 
 impl Wanted {
+    /// The number of a field, which is wanted from now on.
+    pub(crate) fn field(&mut self, paths: &Paths) -> FieldId {
+        if let Some(known) = self.by_paths.get(paths) {
+            return *known;
+        }
+        let own = paths.own.iter().map(|path| self.add(path)).collect();
+        let place = |path: &String| match path.strip_prefix(IN_UNMAPPED) {
+            Some(path) => Place::Unmapped(self.add(path)),
+            None => {
+                let (head, rest) = path.split_once('.').unwrap_or((path, ""));
+                Place::Column(head.to_owned(), rest.to_owned())
+            }
+        };
+        let places = paths.ocsf.iter().map(place).collect();
+        self.fields.push(Wish { own, places });
+        self.by_paths.insert(paths.clone(), self.fields.len() - 1);
+        self.fields.len() - 1
+    }
+
+    /// Where a wanted field is looked for.
+    pub(crate) fn wish(&self, field: FieldId) -> Option<&Wish> {
+        self.fields.get(field)
+    }
+
     /// Adds a path. A source's key may hold dots itself, so every grouping of its parts counts.
-    pub(crate) fn add(&mut self, path: &str) {
+    fn add(&mut self, path: &str) -> usize {
         let next = self.numbers.len();
-        if self.numbers.contains_key(path) {
-            return;
+        if let Some(known) = self.numbers.get(path) {
+            return *known;
         }
         self.numbers.insert(path.to_owned(), next);
         let parts: Vec<&str> = path.split('.').collect();
         self.insert(0, &parts, next);
+        next
     }
 
     fn insert(&mut self, node: usize, parts: &[&str], path: usize) {
@@ -89,12 +138,12 @@ impl Wanted {
     }
 
     /// Reads the JSON of rows. Text that is no JSON has nothing.
-    pub(crate) fn read<'t>(&self, rows: impl Iterator<Item = (usize, &'t str)>) -> Found {
-        let mut found = Found { text: String::new(), places: vec![Vec::new(); self.numbers.len()] };
+    pub(crate) fn read<'t>(&self, rows: impl Iterator<Item = (usize, &'t str)>) -> Found<'t> {
+        let mut found = Found { values: vec![Vec::new(); self.numbers.len()] };
         for (row, text) in rows {
-            let mut reader = serde_json::Deserializer::from_str(text);
+            let mut reader = Reader { wanted: self, row: u32::try_from(row).unwrap_or(u32::MAX), scan: Scan::new(text), found: &mut found };
             // What was read before the text turned out to be broken is kept.
-            let _broken = Seed { wanted: self, node: 0, row: u32::try_from(row).unwrap_or(u32::MAX), found: &mut found }.deserialize(&mut reader);
+            let _broken = reader.value(0);
         }
         found
     }
@@ -104,43 +153,66 @@ impl Wanted {
     }
 }
 
-impl Found {
-    /// Rows and values of a path, in order of rows.
-    pub(crate) fn values(&self, path: usize) -> impl Iterator<Item = (usize, &str)> {
-        let places = self.places.get(path).map(Vec::as_slice).unwrap_or_default();
-        places.iter().filter_map(|(row, from, to)| Some((*row as usize, self.text.get(*from..*to)?)))
+impl<'t> Found<'t> {
+    /// Rows and values of a path, in order of rows, of those that are asked.
+    pub(crate) fn values(&self, path: usize, asked: &impl Fn(usize) -> bool) -> impl Iterator<Item = (usize, Cow<'_, str>)> {
+        let here = self.values.get(path).into_iter().flatten().filter(|(row, _)| asked(*row as usize));
+        here.filter_map(|(row, value)| Some((*row as usize, value.text()?)))
     }
 
     /// Values of a path in one row.
-    pub(crate) fn of(&self, path: usize, row: usize) -> impl Iterator<Item = &str> {
-        let places = self.places.get(path).map(Vec::as_slice).unwrap_or_default();
-        let from = places.partition_point(|(at, ..)| (*at as usize) < row);
-        let here = places.get(from..).unwrap_or_default().iter().take_while(move |(at, ..)| *at as usize == row);
-        here.filter_map(|(_, from, to)| self.text.get(*from..*to))
+    pub(crate) fn of(&self, path: usize, row: usize) -> impl Iterator<Item = Cow<'_, str>> {
+        let values = self.values.get(path).map(Vec::as_slice).unwrap_or_default();
+        let from = values.partition_point(|(at, _)| (*at as usize) < row);
+        let here = values.get(from..).unwrap_or_default().iter().take_while(move |(at, _)| *at as usize == row);
+        here.filter_map(|(_, value)| value.text())
     }
 
-    fn push(&mut self, path: usize, row: u32, write: impl FnOnce(&mut String)) {
-        let from = self.text.len();
-        write(&mut self.text);
-        if let Some(places) = self.places.get_mut(path) {
-            places.push((row, from, self.text.len()));
+    fn push(&mut self, path: usize, row: u32, value: Scalar<'t>) {
+        if let Some(values) = self.values.get_mut(path) {
+            values.push((row, value));
         }
     }
 }
 
-/// One value below a node of the tree.
-struct Seed<'a> {
-    wanted: &'a Wanted,
-    node: usize,
+/// One row on its way through the tree of keys.
+struct Reader<'w, 't> {
+    wanted: &'w Wanted,
     row: u32,
-    found: &'a mut Found,
+    scan: Scan<'t>,
+    found: &'w mut Found<'t>,
 }
 
-impl Seed<'_> {
-    fn scalar(self, write: impl FnOnce(&mut String)) {
-        if let Some(path) = self.wanted.node(self.node).and_then(|node| node.path) {
-            self.found.push(path, self.row, write);
+impl<'t> Reader<'_, 't> {
+    /// The value that stands next, which belongs to `node`; none where the text is broken.
+    fn value(&mut self, node: usize) -> Option<()> {
+        let here = self.wanted.node(node)?;
+        match self.scan.token()? {
+            Token::Object if here.path.is_some() => {
+                let tree = serde_json::from_str(self.scan.whole()?).ok()?;
+                self.tree(node, &tree);
+            }
+            Token::Object => {
+                while let Some(key) = self.scan.key()? {
+                    match here.child(&key.text()?) {
+                        Some(child) => self.value(child)?,
+                        None => self.scan.skip()?,
+                    }
+                }
+            }
+            Token::Array => {
+                while self.scan.item()? {
+                    self.value(node)?;
+                }
+            }
+            Token::Null => {}
+            Token::Scalar(value) => {
+                if let Some(path) = here.path {
+                    self.found.push(path, self.row, value);
+                }
+            }
         }
+        Some(())
     }
 
     /// A value that was read as a tree already: it is asked for as a whole.
@@ -159,100 +231,9 @@ impl Seed<'_> {
             _ => {}
         }
         if let Some(path) = here.path {
-            self.found.push(path, self.row, |text| match value {
-                Value::String(value) => text.push_str(value),
-                other => text.push_str(&other.to_string()),
-            });
+            let text = if let Value::String(text) = value { text.clone() } else { value.to_string() };
+            self.found.push(path, self.row, Scalar::Meant(text));
         }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Seed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Seed<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.scalar(|text| text.push_str(if value { "true" } else { "false" }));
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.scalar(|text| text.push_str(&value.to_string()));
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.scalar(|text| text.push_str(&value.to_string()));
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        self.scalar(|text| text.push_str(&Value::from(value).to_string()));
-        Ok(())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<(), E> {
-        self.scalar(|text| text.push_str(value));
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(Seed { wanted: self.wanted, node: self.node, row: self.row, found: self.found })?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<(), A::Error> {
-        let Some(node) = self.wanted.node(self.node) else { return Err(A::Error::custom("the tree is broken")) };
-        if node.path.is_some() {
-            let tree: Value = serde::Deserialize::deserialize(serde::de::value::MapAccessDeserializer::new(entries))?;
-            self.tree(self.node, &tree);
-            return Ok(());
-        }
-        while let Some(child) = entries.next_key_seed(Key(node))? {
-            match child {
-                Some(child) => entries.next_value_seed(Seed { wanted: self.wanted, node: child, row: self.row, found: self.found })?,
-                None => drop(entries.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A key, as the child that it leads to.
-struct Key<'a>(&'a Node);
-
-impl<'de> DeserializeSeed<'de> for Key<'_> {
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<usize>, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Key<'_> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Option<usize>, E> {
-        Ok(self.0.child(key))
     }
 }
 
@@ -272,7 +253,7 @@ mod tests {
             r#"{"e.d":{"x":2.5},"n":"#,
         ];
         let found = wanted.read(rows.into_iter().enumerate());
-        let values = |path: &str| found.values(wanted.number(path).unwrap()).map(|(row, value)| format!("{row} {value}")).collect::<Vec<_>>();
+        let values = |path: &str| found.values(wanted.number(path).unwrap(), &|_| true).map(|(row, value)| format!("{row} {value}")).collect::<Vec<_>>();
         assert_eq!(values("a"), [r#"0 {"b":1,"c":[2]}"#]);
         assert_eq!(values("a.b"), ["0 1"]);
         assert_eq!(values("e.d.x"), ["0 é\\", "2 2.5"]);
@@ -280,5 +261,62 @@ mod tests {
         assert_eq!(values("w.*.v"), ["0 7"]);
         assert_eq!(values("n"), ["0 1", "0 two", r#"0 {"m":3}"#]);
         assert_eq!(found.of(wanted.number("n").unwrap(), 0).count(), 3);
+    }
+
+    /// The same by way of a tree of the whole record.
+    fn by_tree(wanted: &Wanted, value: &Value, node: usize, found: &mut Vec<(usize, String)>) {
+        let here = wanted.node(node).unwrap();
+        match (value, here.path) {
+            (Value::Null, _) => {}
+            (Value::Array(items), _) => items.iter().for_each(|item| by_tree(wanted, item, node, found)),
+            (Value::Object(entries), path) => {
+                for (key, value) in entries {
+                    if let Some(child) = here.child(key) {
+                        by_tree(wanted, value, child, found);
+                    }
+                }
+                found.extend(path.map(|path| (path, value.to_string())));
+            }
+            (Value::String(text), Some(path)) => found.push((path, text.clone())),
+            (other, Some(path)) => found.push((path, other.to_string())),
+            (_, None) => {}
+        }
+    }
+
+    fn json() -> impl proptest::strategy::Strategy<Value = Value> {
+        use proptest::prelude::*;
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            (-1e6..1e6).prop_map(Value::from),
+            "[a-c{}\\[\\],:\"\\\\\n é]{0,6}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::vec(("[a-c\"]{1,2}", inner), 0..4).prop_map(|entries| Value::Object(entries.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_record_is_read_as_its_tree_is(record in json(), spaced: bool) {
+            let mut wanted = Wanted::default();
+            for path in ["a", "a.b", "b.c.a", "c", "aa.*.b", "b.a"] {
+                wanted.add(path);
+            }
+            let text = if spaced { serde_json::to_string_pretty(&record).unwrap() } else { record.to_string() };
+            let record: Value = serde_json::from_str(&text).unwrap();
+            let found = wanted.read([(0, text.as_str())].into_iter());
+            let mut expected = Vec::new();
+            by_tree(&wanted, &record, 0, &mut expected);
+            for path in 0..wanted.numbers.len() {
+                let here = expected.iter().filter(|(at, _)| *at == path).map(|(_, value)| value.as_str());
+                proptest::prop_assert_eq!(found.of(path, 0).collect::<Vec<_>>(), here.collect::<Vec<_>>());
+            }
+        }
     }
 }

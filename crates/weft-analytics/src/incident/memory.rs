@@ -72,12 +72,22 @@ pub struct Incidents {
     due: Option<Timestamp>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Saved {
     live: Vec<(Member, Option<String>, bool)>,
     settled: Timestamp,
     pasts: BTreeMap<String, Past>,
     said: BTreeMap<String, Said>,
+    evicted: u64,
+}
+
+/// The same, as it is written down.
+#[derive(Serialize)]
+struct Kept<'a> {
+    live: Vec<(&'a Member, &'a Option<String>, bool)>,
+    settled: Timestamp,
+    pasts: &'a BTreeMap<String, Past>,
+    said: &'a BTreeMap<String, Said>,
     evicted: u64,
 }
 
@@ -234,8 +244,8 @@ impl Incidents {
 
     /// What has to survive a restart; decisions are kept elsewhere.
     pub fn checkpoint(&self) -> Vec<u8> {
-        let live = self.live.values().map(|node| (node.member.clone(), node.past.clone(), node.settled)).collect();
-        let saved = Saved { live, settled: self.settled, pasts: self.pasts.clone(), said: self.said.clone(), evicted: self.evicted };
+        let live = self.live.values().map(|node| (&node.member, &node.past, node.settled)).collect();
+        let saved = Kept { live, settled: self.settled, pasts: &self.pasts, said: &self.said, evicted: self.evicted };
         // Maps, lists and numbers: nothing that the format refuses.
         postcard::to_allocvec(&(CHECKPOINT_FORM, saved)).unwrap_or_default()
     }

@@ -30,9 +30,16 @@ pub struct Risk {
     evicted: u64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Saved {
     entities: Points,
+    evicted: u64,
+}
+
+/// The same, as it is written down.
+#[derive(Serialize)]
+struct Kept<'a> {
+    entities: &'a Points,
     evicted: u64,
 }
 
@@ -123,7 +130,7 @@ impl Risk {
 
     /// What has to survive a restart.
     pub fn checkpoint(&self) -> Vec<u8> {
-        let saved = (CHECKPOINT_FORM, Saved { entities: self.entities.clone(), evicted: self.evicted });
+        let saved = (CHECKPOINT_FORM, Kept { entities: &self.entities, evicted: self.evicted });
         // Maps, lists and numbers: nothing that the format refuses.
         postcard::to_allocvec(&saved).unwrap_or_default()
     }

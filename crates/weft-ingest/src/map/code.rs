@@ -210,8 +210,7 @@ impl Code {
             Self::Call(function, arguments) => function.call(arguments, scope),
             Self::Table(key, table) => lookup(key.eval(scope), table, scope),
             Self::Group(text, pattern, group) => {
-                let found = text.eval(scope).text(scope.arena).zip(pattern.regex()).and_then(|(text, regex)| regex.captures(text));
-                found.and_then(|found| found.get(*group)).map_or(Val::Null, |found| Val::Text(found.as_str()))
+                text.eval(scope).text(scope.arena).and_then(|text| pattern.group(text, *group)).map_or(Val::Null, Val::Text)
             }
             Self::Replace(text, pattern, with) => {
                 let found = text.eval(scope).text(scope.arena).zip(pattern.regex());
@@ -236,8 +235,7 @@ impl Code {
                 !value.is_null() && list.iter().any(|item| equal(value, item.eval(scope)))
             }
             Self::Matches(value, pattern) => {
-                let text = value.eval(scope).text(scope.arena);
-                text.zip(pattern.regex()).is_some_and(|(text, regex)| regex.is_match(text))
+                value.eval(scope).text(scope.arena).is_some_and(|text| pattern.is_match(text))
             }
             other => other.eval(scope).holds(),
         }

@@ -14,7 +14,7 @@ pub struct QueueJournal(pub Queue);
 #[async_trait]
 impl Journal for QueueJournal {
     async fn keep(&self, events: Vec<Value>) -> Result<(), String> {
-        let stored = self.0.push(own_batch(events)).await.map_err(|refusal| refusal.to_string())?;
+        let stored = self.0.push(own_batch(&events)).await.map_err(|refusal| refusal.to_string())?;
         if all_stored(vec![stored]).await { Ok(()) } else { Err("the log did not take them".to_owned()) }
     }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use weft_lake::Seq;
@@ -26,7 +26,7 @@ pub struct Memory {
     /// By the detectors' names.
     detectors: BTreeMap<String, Vec<u8>>,
     /// Found, and not answered.
-    pub(super) findings: Vec<Finding>,
+    pub(super) findings: Vec<Arc<Finding>>,
 }
 
 /// The first line of a kept memory; behind it stand the detectors' bytes, one after another.
@@ -34,7 +34,7 @@ pub struct Memory {
 struct Head {
     /// Names and lengths.
     detectors: Vec<(String, usize)>,
-    findings: Vec<Finding>,
+    findings: Vec<Arc<Finding>>,
 }
 
 impl Memory {

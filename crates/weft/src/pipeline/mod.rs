@@ -101,7 +101,7 @@ pub(crate) struct Shared {
     /// What findings come to.
     pub(crate) sums: sums::Sums,
     /// Findings that were handed to the loop and not answered yet, by uid.
-    pub(crate) unanswered: Mutex<BTreeMap<String, Finding>>,
+    pub(crate) unanswered: Mutex<BTreeMap<String, Arc<Finding>>>,
     state: Arc<dyn StateStore>,
     commit_every: Duration,
 }
@@ -227,9 +227,9 @@ impl Pipeline {
     /// Hands on what the last run found and did not answer, and maps what it left in the log.
     /// Blocking.
     pub fn recover(&self, recovery: &Recovery, work: &std::sync::mpsc::SyncSender<Logged>) -> u64 {
-        let unanswered: Vec<Finding> = self.shared.unanswered.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let unanswered: Vec<Arc<Finding>> = self.shared.unanswered.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         for finding in unanswered {
-            if self.shared.findings.blocking_send(finding).is_err() {
+            if self.shared.findings.blocking_send(Finding::clone(&finding)).is_err() {
                 break;
             }
         }

@@ -11,11 +11,10 @@ use serde_json::Value;
 use weft_analytics::entity::Known;
 use weft_analytics::incident::{Decision, Incident, Incidents, Told};
 use weft_analytics::risk::{EntityRisk, Preset, Risk};
-use weft_model::{Mapped, Timestamp};
+use weft_model::{Finding, Timestamp};
 
 use super::{Memory, Pipeline, Shared, work};
 use crate::door::now;
-use crate::state::incidents::findings;
 
 /// Event time between two looks for points that are too old.
 const FORGET_EVERY_MS: i64 = 3_600_000;
@@ -50,12 +49,10 @@ impl Sums {
         PARTS.into_iter().map(str::to_owned).zip(kept)
     }
 
-    /// The finding events among those of a frame, ours and those of tools.
-    pub(super) fn observe(&self, mapped: &Mapped) {
-        for finding in mapped.batches.iter().flat_map(findings) {
-            held(&self.incidents).observe(&finding);
-            held(&self.risk).observe(&finding);
-        }
+    /// A finding event of a frame, ours or a tool's.
+    pub(super) fn observe(&self, finding: &Finding) {
+        held(&self.incidents).observe(finding);
+        held(&self.risk).observe(finding);
     }
 
     /// What is new of incidents, as events; `last` when nothing comes any more.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde_json::Value;
 use weft_analytics::intel::match_batch;
 use weft_console::TailEvent;
 use weft_lake::{Logged, PublishError};
@@ -15,6 +16,7 @@ use weft_model::{Context, EventBatch, Finding, Mapped, Position, RawBatch, RawRe
 
 use super::{Shared, TAIL_BYTES_MAX};
 use crate::door::{now, records};
+use crate::state::incidents::findings;
 
 /// Stream of events that the mesh makes itself.
 pub(crate) const OWN_STREAM: &str = "ocsf/event";
@@ -69,7 +71,7 @@ impl Work {
 pub(crate) fn publish(shared: &Arc<Shared>, logged: Logged) {
     let found = {
         let _in_hand = shared.still.read().unwrap_or_else(PoisonError::into_inner);
-        publish_frame(shared, logged, true)
+        publish_frame(shared, logged, None)
     };
     for finding in found {
         // A full channel makes the workers wait: a finding is never dropped.
@@ -79,25 +81,36 @@ pub(crate) fn publish(shared: &Arc<Shared>, logged: Logged) {
     }
 }
 
-/// One frame; the findings are for the loop, and remembered until it has answered them.
-fn publish_frame(shared: &Arc<Shared>, logged: Logged, detect: bool) -> Vec<Finding> {
+/// One frame; the findings are for the loop, and remembered until it has answered them. `own` are the
+/// events of a frame that the mesh made itself: detectors do not look at those again, a finding about a
+/// finding has no end.
+fn publish_frame(shared: &Arc<Shared>, logged: Logged, own: Option<&[Value]>) -> Vec<Finding> {
     let batch = logged.batch();
     let mapped = map(shared, batch);
     shared.stats.mapped(&batch.source, mapped.events() as u64, mapped.rejects.len() as u64);
     show(shared, batch, &mapped);
     let (received, events) = (batch.received, mapped.events());
-    let found = if detect { observe(shared, &mapped) } else { Vec::new() };
+    let found = if own.is_none() { observe(shared, &mapped) } else { Vec::new() };
     if !found.chunks(FINDINGS_TOGETHER).all(|findings| keep(shared, findings)) {
         // Dropped, it is handed out again before the next commit, and found again.
         return Vec::new();
     }
-    shared.sums.observe(&mapped);
+    match own {
+        Some(own) => own.iter().filter_map(Finding::from_ocsf).for_each(|finding| shared.sums.observe(&finding)),
+        None => mapped.batches.iter().flat_map(findings).for_each(|finding| shared.sums.observe(&finding)),
+    }
     if let Err(refused) = shared.lake.publish(logged, mapped) {
         publish_as_rejects(shared, *refused.logged, &refused.conflict.to_string());
     }
     wait(shared, received, events);
-    shared.unanswered.lock().unwrap_or_else(PoisonError::into_inner).extend(found.iter().map(|finding| (finding.uid.clone(), finding.clone())));
+    remember(shared, &found);
     found
+}
+
+/// Until the loop has answered.
+fn remember(shared: &Shared, found: &[Finding]) {
+    let found = found.iter().map(|finding| (finding.uid.clone(), Arc::new(finding.clone())));
+    shared.unanswered.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
 }
 
 /// Keeps findings that time made; gives back those that are kept, and those that could not be.
@@ -107,7 +120,7 @@ pub(crate) fn keep_all(shared: &Arc<Shared>, found: Vec<Finding>) -> (Vec<Findin
         let into = if keep(shared, findings) { &mut kept } else { &mut owed };
         into.extend_from_slice(findings);
     }
-    shared.unanswered.lock().unwrap_or_else(PoisonError::into_inner).extend(kept.iter().map(|finding| (finding.uid.clone(), finding.clone())));
+    remember(shared, &kept);
     (kept, owed)
 }
 
@@ -186,13 +199,12 @@ fn observe(shared: &Shared, mapped: &Mapped) -> Vec<Finding> {
 /// Findings become events by the ordinary way: log, map, publish; together, for one sync. False when
 /// they could not.
 fn keep(shared: &Arc<Shared>, findings: &[Finding]) -> bool {
-    let batch = own_batch(findings.iter().map(Finding::to_ocsf));
-    match shared.lake.log().append_blocking(batch, true) {
+    let events: Vec<Value> = findings.iter().map(Finding::to_ocsf).collect();
+    match shared.lake.log().append_blocking(own_batch(&events), true) {
         Ok(appended) => {
             if let Some(logged) = appended.logged {
                 shared.found.fetch_add(logged.batch().records.len() as u64, Ordering::Relaxed);
-                // Not looked at by detectors again: a finding about a finding has no end.
-                publish_frame(shared, logged, false);
+                publish_frame(shared, logged, Some(&events));
             }
         }
         Err(error) => {
@@ -204,11 +216,12 @@ fn keep(shared: &Arc<Shared>, findings: &[Finding]) -> bool {
 }
 
 /// Another event of our own goes the same way. False when it could not.
-pub(crate) fn keep_event(shared: &Arc<Shared>, event: &serde_json::Value) -> bool {
-    match shared.lake.log().append_blocking(own_batch([event.clone()]), true) {
+pub(crate) fn keep_event(shared: &Arc<Shared>, event: &Value) -> bool {
+    let events = std::slice::from_ref(event);
+    match shared.lake.log().append_blocking(own_batch(events), true) {
         Ok(appended) => {
             if let Some(logged) = appended.logged {
-                publish_frame(shared, logged, false);
+                publish_frame(shared, logged, Some(events));
             }
             true
         }
@@ -220,14 +233,14 @@ pub(crate) fn keep_event(shared: &Arc<Shared>, event: &serde_json::Value) -> boo
 }
 
 /// Events of our own as raw records; the same event has the same id, so that it is kept once.
-pub(crate) fn own_batch(events: impl IntoIterator<Item = serde_json::Value>) -> RawBatch {
+pub(crate) fn own_batch(events: &[Value]) -> RawBatch {
     let stream = StreamId::from(OWN_STREAM);
-    let record = |event: serde_json::Value| {
-        let uid = event.pointer("/metadata/uid").and_then(serde_json::Value::as_str).map(str::to_owned);
+    let record = |event: &Value| {
+        let uid = event.pointer("/metadata/uid").and_then(Value::as_str);
         let bytes = Bytes::from(event.to_string());
         let id = uid.map_or_else(|| RecordId::of(&stream, b"", &bytes), |uid| RecordId::of(&stream, b"uid", uid.as_bytes()));
         RawRecord { id, bytes }
     };
-    let records = events.into_iter().map(record).collect();
+    let records = events.iter().map(record).collect();
     RawBatch { source: OWN_SOURCE.into(), stream: stream.clone(), context: Context::default(), next: Position::default(), received: now(), records }
 }

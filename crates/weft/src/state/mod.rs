@@ -57,8 +57,6 @@ pub trait StateStore: Send + Sync {
     async fn run(&self, id: &str) -> Result<Option<KeptRun>, StateError>;
     /// The latest runs.
     async fn runs(&self, limit: u32) -> Result<Vec<KeptRun>, StateError>;
-    /// Remembers a finding; true when it is new.
-    async fn first_seen(&self, finding: &str, now: Timestamp) -> Result<bool, StateError>;
     /// Keeps a session by the digest of its token.
     async fn keep_session(&self, digest: &str, until: Timestamp) -> Result<(), StateError>;
     /// Whether a session is open; closed ones are forgotten.

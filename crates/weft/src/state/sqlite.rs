@@ -114,11 +114,6 @@ impl StateStore for Sqlite {
         rows.iter().map(kept_run).collect()
     }
 
-    async fn first_seen(&self, finding: &str, now: Timestamp) -> Result<bool, StateError> {
-        let done = sqlx::query("INSERT INTO finding_seen VALUES (?, ?) ON CONFLICT DO NOTHING").bind(finding).bind(now.0).execute(&self.pool).await?;
-        Ok(done.rows_affected() > 0)
-    }
-
     async fn keep_session(&self, digest: &str, until: Timestamp) -> Result<(), StateError> {
         sqlx::query("INSERT OR REPLACE INTO session VALUES (?, ?)").bind(digest).bind(until.0).execute(&self.pool).await?;
         let newest = "DELETE FROM session WHERE digest NOT IN (SELECT digest FROM session ORDER BY until_ms DESC LIMIT ?)";
@@ -230,12 +225,10 @@ mod tests {
             store.set_position(&"s".into(), &Position("1".into()), Timestamp(1)).await.unwrap();
             store.set_position(&"s".into(), &Position("2".into()), Timestamp(2)).await.unwrap();
             store.keep_run(&run).await.unwrap();
-            assert!(store.first_seen("f", Timestamp(1)).await.unwrap());
         }
         let store = Sqlite::open(&file).await.unwrap();
         assert_eq!(store.position(&"s".into()).await.unwrap(), Some(Position("2".into())));
         assert_eq!(store.run("r").await.unwrap(), Some(run.clone()));
-        assert!(!store.first_seen("f", Timestamp(2)).await.unwrap());
         let done = KeptRun { state: "done".into(), updated: Timestamp(6), ..run };
         store.keep_run(&done).await.unwrap();
         assert_eq!(store.runs(10).await.unwrap(), [done]);

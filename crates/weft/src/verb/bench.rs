@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use weft_ingest::{Mapper, Registry};
 use weft_model::{ClassUid, Mapping as _, RawBatch, StreamId};
 
+use super::ingest::count_findings;
 use super::{input, offline};
 use crate::cli::{self, BenchName, Fault, Outcome, Output, Rows};
 use crate::content;
@@ -168,11 +169,8 @@ async fn temporary(home: &Home, files: &content::Files) -> Result<(Stand, Home),
     let temporary = Home { dir, config: home.config.clone() };
     let (rules, content) = rules_of(content::compile(files).map_err(Fault::Misuse)?);
     let mut stand = Stand::open(&temporary, content.registry, vec![Box::new(rules)], content.entities).await?;
-    let findings = stand.findings.take();
-    tokio::spawn(async move {
-        let Some(mut findings) = findings else { return };
-        while findings.recv().await.is_some() {}
-    });
+    // It ends with the mesh.
+    let _counted = count_findings(&mut stand);
     Ok((stand, temporary))
 }
 

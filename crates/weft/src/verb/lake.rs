@@ -77,7 +77,7 @@ impl Open {
     /// Puts an event of our own on its ordinary way.
     pub(super) async fn keep(&self, receipt: Option<Value>) -> Result<(), Fault> {
         let Some(receipt) = receipt else { return Ok(()) };
-        let stored = self.stand.queue.push(own_batch([receipt])).await.map_err(Fault::failed)?;
+        let stored = self.stand.queue.push(own_batch(&[receipt])).await.map_err(Fault::failed)?;
         stored.await.map_err(|_gone| Fault::failed("the log did not take the receipt"))?;
         Ok(())
     }
