@@ -1,6 +1,7 @@
 //! Detection findings (OCSF class 2004) and what makes them.
 
 mod read;
+mod write;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -151,21 +152,18 @@ impl Finding {
     /// The finding as an OCSF Detection Finding (class 2004, activity Create, or Update for a later
     /// version: another event about the same finding).
     pub fn to_ocsf(&self) -> Value {
-        let activity = if self.update { 2 } else { 1 };
-        let event = if self.update { Self::uid_of(&self.uid, &self.evidence) } else { self.uid.clone() };
-        json!({
-            "activity_id": activity, "category_uid": 2, "class_uid": 2004, "type_uid": 200_400 + activity,
-            "severity_id": self.severity_id, "status_id": 1, "time": self.time.0, "message": self.title,
-            "metadata": {"version": "1.8.0", "uid": event, "correlation_uid": self.trace().as_str(), "product": {"name": "Weft", "vendor_name": "Weft"}},
-            "finding_info": {
-                "uid": self.uid, "title": self.title,
-                "analytic": {"uid": self.analytic_uid, "name": self.title, "type_id": 1},
-                "related_events": self.evidence.iter().map(|e| json!({"uid": e.uid, "type_uid": e.class.0 * 100, "time": e.time.0})).collect::<Vec<_>>(),
-                "attacks": self.techniques.iter().map(Technique::to_ocsf).collect::<Vec<_>>(),
-            },
-            "evidences": [{"data": {"matched": self.matched}}],
-            "observables": self.entities,
-        })
+        serde_json::from_str(&self.to_json()).unwrap_or_default()
+    }
+
+    /// The same as text, which is what the log keeps.
+    pub fn to_json(&self) -> String {
+        // Texts, numbers and lists: nothing that JSON refuses.
+        serde_json::to_string(&write::Event::of(self)).unwrap_or_default()
+    }
+
+    /// `metadata.uid` of the event that tells it.
+    pub fn event_uid(&self) -> String {
+        if self.update { Self::uid_of(&self.uid, &self.evidence) } else { self.uid.clone() }
     }
 }
 

@@ -5,9 +5,11 @@ use std::time::Duration;
 use serde_json::Value;
 use weft_analytics::hunt::{Hunt, Question};
 use weft_analytics::{Engine, FieldMap, Pipelines, RuleFile, compile_with};
-use weft_lake::{Lake, QueryError, QueryOptions};
+use weft_lake::past::Sieve;
+use weft_lake::{Lake, QueryError, QueryOptions, TableInfo};
 use weft_model::{ClassUid, Detector as _, EventBatch, Finding, Timestamp, ocsf};
 
+use crate::cli::Progress;
 use crate::mesh::cells;
 
 /// Longest time that one hunt asks.
@@ -55,22 +57,12 @@ impl Hunts {
 
     async fn by_rule(&self, lake: &Lake, hunt: &Hunt, since: Timestamp, until: Timestamp) -> Result<Hunted, String> {
         let Some(mut engine) = self.engine(hunt) else { return Err(format!("the rule of hunt `{}` cannot be compiled", hunt.name)) };
-        let mut found = Vec::new();
-        let reads: Vec<ClassUid> = engine.reads().to_vec();
-        let mut any = false;
-        for table in lake.tables() {
-            let Some(class) = ocsf::schema().class_by_name(&table.name).map(|class| ClassUid(class.uid)).filter(|class| reads.contains(class)) else {
-                continue;
-            };
-            any = true;
-            let options = QueryOptions { rows_max: usize::MAX, time_max: Duration::from_secs(SECONDS_MAX) };
-            let sql = format!("SELECT * FROM \"{}\" WHERE time >= {} AND time < {} ORDER BY time", table.name, since.0, until.0);
-            let mut rows = lake.session(options).rows(&sql).await.map_err(|error| error.to_string())?;
-            while let Some(batch) = rows.next().await {
-                let rows = batch.map_err(|error| error.to_string())?;
-                found.extend(engine.observe(&EventBatch { class, source: "lake".into(), rows }));
-            }
-        }
+        let mut sieve = RuleSieve::new(&mut engine, None);
+        let sifted = tokio::time::timeout(Duration::from_secs(SECONDS_MAX), lake.sift(since, until, &mut sieve)).await;
+        sifted.map_err(|_| format!("it took more than {SECONDS_MAX} s"))?.map_err(|error| error.to_string())?;
+        let mut found = sieve.found;
+        let reads = |table: &TableInfo| ocsf::schema().class_by_name(&table.name).is_some_and(|class| engine.reads().contains(&ClassUid(class.uid)));
+        let any = lake.tables().iter().any(reads);
         found.extend(engine.conclude(until));
         let named: Vec<&str> = hunt.needs.iter().map(|(table, _)| table.as_str()).collect();
         Ok(if any { Hunted::Hits(found.into_iter().map(|finding| hunt.adopt(finding)).collect(), Vec::new()) } else { Hunted::NoData(named.join(", ")) })
@@ -80,6 +72,39 @@ impl Hunts {
         let Question::Rule(text) = &hunt.question else { return None };
         let (engine, _) = compile_with(&[RuleFile { name: format!("hunt {}", hunt.name), text: text.clone() }], &self.fields, &self.pipelines);
         (!engine.is_empty()).then_some(engine)
+    }
+}
+
+/// Rules over the past: what they ask of events tells which rows they are shown.
+pub(crate) struct RuleSieve<'e> {
+    engine: &'e mut Engine,
+    progress: Option<&'e Progress>,
+    /// Findings so far.
+    pub(crate) found: Vec<Finding>,
+    /// Time of the newest event, in milliseconds.
+    pub(crate) newest: i64,
+}
+
+impl<'e> RuleSieve<'e> {
+    pub(crate) fn new(engine: &'e mut Engine, progress: Option<&'e Progress>) -> Self {
+        Self { engine, progress, found: Vec::new(), newest: 0 }
+    }
+}
+
+impl Sieve for RuleSieve<'_> {
+    fn columns(&self, class: ClassUid) -> Vec<String> {
+        let reads = self.engine.reads();
+        if reads.is_empty() || reads.contains(&class) { self.engine.columns(class).into_iter().collect() } else { Vec::new() }
+    }
+
+    fn rows(&mut self, batch: &EventBatch) -> Vec<usize> {
+        self.progress.into_iter().for_each(|progress| progress.add(batch.rows.num_rows() as u64));
+        self.newest = self.newest.max(batch.newest().map_or(0, |time| time.0));
+        self.engine.rows(batch)
+    }
+
+    fn take(&mut self, batch: EventBatch) {
+        self.found.extend(self.engine.observe(&batch));
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::hash::BuildHasher as _;
 use std::rc::Rc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, StringArray};
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int32Type, Int64Type, UInt32Type};
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use serde_json::Value;
@@ -40,14 +40,40 @@ impl Values {
     }
 
     fn push(&mut self, row: usize, value: &str) {
-        let Some(first) = self.first.get(row).copied() else { return };
-        let id = self.intern(value);
-        if first == NONE {
-            if let Some(first) = self.first.get_mut(row) {
-                *first = id;
-            }
-        } else if first != id {
+        if row < self.first.len() {
+            let id = self.intern(value);
+            self.place(row, id);
+        }
+    }
+
+    fn place(&mut self, row: usize, id: u32) {
+        let Some(first) = self.first.get_mut(row) else { return };
+        if *first == NONE {
+            *first = id;
+        } else if *first != id {
             self.more.push((u32::try_from(row).unwrap_or(u32::MAX), id));
+        }
+    }
+
+    /// Takes in the rows of a column of text that count.
+    fn extend(&mut self, column: &ArrayRef, counts: &dyn Fn(usize) -> bool) {
+        if column.null_count() == column.len() {
+            return;
+        }
+        let rows = (0..column.len()).filter(|row| column.is_valid(*row) && counts(*row));
+        if let Some((keys, texts)) = texts_of(column) {
+            // A text that a file names by number is looked up once for all of its rows.
+            let mut ids = vec![NONE; texts.len()];
+            for row in rows {
+                let key = usize::try_from(keys.value(row)).unwrap_or(usize::MAX);
+                let Some(id) = ids.get_mut(key) else { continue };
+                if *id == NONE {
+                    *id = self.intern(texts.value(key));
+                }
+                self.place(row, *id);
+            }
+        } else if let Some(texts) = column.as_string_opt::<i32>() {
+            rows.for_each(|row| self.push(row, texts.value(row)));
         }
     }
 
@@ -174,16 +200,36 @@ impl<'a> View<'a> {
             };
             match place {
                 Place::Unmapped(path) => found.values(*path, &is_asked).for_each(|(row, value)| push(row, &value)),
-                Place::Column(head, rest) => self.column(head, rest, &mut |row, value| {
-                    if is_asked(row) {
-                        push(row, value);
-                    }
-                }),
+                Place::Column(head, rest) => match self.texts_at(head, rest) {
+                    Some(texts) => values.extend(texts, &|row| is_asked(row) && !owned.has(row)),
+                    None => self.column(head, rest, &mut |row, value| {
+                        if is_asked(row) {
+                            push(row, value);
+                        }
+                    }),
+                },
             }
         }
         values.more.sort_unstable();
         values.more.dedup();
         values
+    }
+
+    /// The column at a path where it is plain text, in no list.
+    fn texts_at(&self, head: &str, rest: &str) -> Option<&'a ArrayRef> {
+        let rows = &self.batch.rows;
+        let (mut field, mut array) = self.heads.get(head).and_then(|at| Some((rows.schema_ref().fields().get(*at)?, rows.columns().get(*at)?)))?;
+        for name in rest.split('.').filter(|name| !name.is_empty()) {
+            let DataType::Struct(fields) = field.data_type() else { return None };
+            let (at, child) = fields.find(name)?;
+            (field, array) = (child, array.as_struct_opt()?.columns().get(at)?);
+        }
+        let plain = match field.data_type() {
+            DataType::Utf8 => !field.metadata().contains_key(JSON),
+            DataType::Dictionary(..) => texts_of(array).is_some(),
+            _ => false,
+        };
+        plain.then_some(array)
     }
 
     /// Calls `push` with row and text of everything below a top-level column, or where an event that has no
@@ -271,6 +317,12 @@ pub(crate) fn column(rows: &arrow::record_batch::RecordBatch, path: &str, push: 
     gather(field, array, rest, push)
 }
 
+/// Keys and texts of a column that names its texts by number.
+fn texts_of(column: &ArrayRef) -> Option<(&Int32Array, &StringArray)> {
+    let column = column.as_dictionary_opt::<Int32Type>()?;
+    Some((column.keys(), column.values().as_string_opt::<i32>()?))
+}
+
 /// Walks down `path`; false when the columns do not go that far.
 fn gather(field: &Field, array: &ArrayRef, path: &str, push: &mut dyn FnMut(usize, &str)) -> bool {
     if path.is_empty() && array.null_count() == array.len() {
@@ -309,6 +361,11 @@ fn gather(field: &Field, array: &ArrayRef, path: &str, push: &mut dyn FnMut(usiz
         }
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
             (0..array.len()).for_each(|index| text(array, index).into_iter().for_each(|text| push(index, text)))
+        }
+        DataType::Dictionary(..) => {
+            let Some((keys, texts)) = texts_of(array) else { return false };
+            let text = |row: usize| usize::try_from(keys.value(row)).ok().filter(|key| *key < texts.len()).map(|key| texts.value(key));
+            (0..array.len()).filter(valid).for_each(|index| text(index).into_iter().for_each(|text| push(index, text)));
         }
         DataType::Boolean => (0..array.len()).filter(valid).for_each(|index| push(index, if array.as_boolean().value(index) { "true" } else { "false" })),
         DataType::Int64 => {

@@ -25,9 +25,6 @@ impl Engine {
                 }
                 columns.extend(paths.ocsf.iter().filter(|path| !within(path)).cloned());
             }
-            if program.has_keywords() {
-                columns.extend(["raw_data", "message", UNMAPPED].map(str::to_owned));
-            }
         }
         columns
     }
@@ -43,7 +40,7 @@ impl Engine {
             let mut rows = Bits::default();
             for (index, within) in self.kinds(&view) {
                 let Some(program) = self.programs.get_mut(index) else { continue };
-                program.run(&view, &within, &self.suspended, None).hits.into_iter().for_each(|hit| rows.set(hit.row));
+                rows.add(&program.rows(&view, &within, &self.suspended));
             }
             rows.rows().collect()
         };

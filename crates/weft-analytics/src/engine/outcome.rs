@@ -1,7 +1,9 @@
 //! From rows that hold to findings: evidence, entities, and what matched.
 
+use arrow::array::{Array as _, AsArray as _};
+use arrow::datatypes::Int64Type;
 use arrow::record_batch::RecordBatch;
-use weft_model::event::row_to_json;
+use weft_model::event::text;
 use weft_model::{Entity, Evidence, Finding, Timestamp};
 
 use super::columns::View;
@@ -119,10 +121,19 @@ fn shortened(value: &str) -> String {
 
 /// The observables of a row.
 pub(crate) fn observables(rows: &RecordBatch, row: usize) -> Vec<Entity> {
-    let Some(alone) = rows.schema_ref().index_of("observables").ok().and_then(|index| rows.project(&[index]).ok()) else { return Vec::new() };
-    let mut event = row_to_json(&alone, row);
-    let list = event.get_mut("observables").and_then(|list| list.as_array_mut()).map(std::mem::take).unwrap_or_default();
-    list.into_iter().filter_map(|item| serde_json::from_value(item).ok()).collect()
+    let Some(list) = rows.column_by_name("observables").and_then(|column| column.as_list_opt::<i32>()) else { return Vec::new() };
+    if row >= list.len() || list.is_null(row) {
+        return Vec::new();
+    }
+    let items = list.value(row);
+    let Some(items) = items.as_struct_opt() else { return Vec::new() };
+    let [Some(names), Some(types), Some(values)] = ["name", "type_id", "value"].map(|name| items.column_by_name(name)) else { return Vec::new() };
+    let Some(types) = types.as_primitive_opt::<Int64Type>() else { return Vec::new() };
+    let entity = |item: usize| {
+        let type_id = types.is_valid(item).then(|| types.value(item))?;
+        Some(Entity { name: text(names, item)?.to_owned(), type_id, value: text(values, item)?.to_owned() })
+    };
+    (0..items.len()).filter_map(entity).collect()
 }
 
 fn distinct(entities: Vec<Entity>) -> Vec<Entity> {

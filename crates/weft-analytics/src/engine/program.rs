@@ -142,15 +142,10 @@ impl Program {
         self.kind.classes.is_empty() || self.kind.classes.contains(&class)
     }
 
-    /// Every field that is asked.
+    /// Every field that is asked; of whole records, what they are searched in.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &Paths> {
         let others = self.lazies.iter().filter_map(|lazy| if let LazyTest::Field { other, .. } = &lazy.test { Some(&other.0) } else { None });
         self.when.iter().chain(&self.fields).map(|field| &field.paths).chain(self.lazies.iter().map(|lazy| &lazy.paths)).chain(others)
-    }
-
-    /// Whether whole records are searched.
-    pub(crate) fn has_keywords(&self) -> bool {
-        self.lazies.iter().any(|lazy| matches!(lazy.test, LazyTest::Keyword(_)))
     }
 
     /// Rules that need the age of the logsource.
@@ -201,15 +196,8 @@ impl Program {
         mut stopwatch: Option<&mut Stopwatch>,
         outcome: &mut Outcome,
     ) {
-        memory.seen.clear();
-        memory.seen.resize(self.rules.len(), false);
-        let touched = memory.leaves.touched().iter().filter_map(|leaf| self.by_leaf.get(*leaf)).flatten();
-        for number in touched.chain(&self.always) {
-            let number = *number as usize;
-            let (Some(bound), Some(seen)) = (self.rules.get(number), memory.seen.get_mut(number)) else { continue };
-            if std::mem::replace(seen, true) || suspended.get(bound.rule) == Some(&true) {
-                continue;
-            }
+        for number in self.possible(memory, suspended) {
+            let Some(bound) = self.rules.get(number) else { continue };
             let (begun, gave_up) = (bound.lazy.then(|| stopwatch.as_mut().map_or(0, |watch| watch())), memo.given_up.get());
             let found = self.eval(&bound.expr, within, &memory.leaves, view, memo);
             if let Some(begun) = begun {
@@ -222,6 +210,36 @@ impl Program {
                 outcome.hits.push(Hit { rule: bound.rule, row, selections: holding(&bound.selections), tests: holding(&bound.tests) });
             }
         }
+    }
+
+    /// Rows in which some rule holds, after [`Program::within`] of the same view.
+    pub(crate) fn rows(&mut self, view: &View<'_>, within: &Bits, suspended: &[bool]) -> Bits {
+        let mut memory = std::mem::take(&mut self.memory);
+        for field in &self.fields {
+            field.run(&view.values(field.field), within, &mut memory.leaves, &mut memory.scratch);
+        }
+        let (memo, mut rows) = (Memo::default(), Bits::default());
+        for bound in self.possible(&mut memory, suspended).into_iter().filter_map(|number| self.rules.get(number)) {
+            rows.add(&self.eval(&bound.expr, within, &memory.leaves, view, &memo));
+        }
+        self.memory = memory;
+        rows
+    }
+
+    /// Rules of which a test that they need holds somewhere, each once.
+    fn possible(&self, memory: &mut Memory, suspended: &[bool]) -> Vec<usize> {
+        memory.seen.clear();
+        memory.seen.resize(self.rules.len(), false);
+        let touched = memory.leaves.touched().iter().filter_map(|leaf| self.by_leaf.get(*leaf)).flatten();
+        let numbers = touched.chain(&self.always).map(|number| *number as usize);
+        let mut possible = Vec::new();
+        for number in numbers {
+            let (Some(bound), Some(seen)) = (self.rules.get(number), memory.seen.get_mut(number)) else { continue };
+            if !std::mem::replace(seen, true) && suspended.get(bound.rule) != Some(&true) {
+                possible.push(number);
+            }
+        }
+        possible
     }
 
     /// The rows, among `within`, where `expr` holds.
@@ -256,15 +274,7 @@ impl Program {
                 any
             }
             Expr::Not(part) => within.without(&self.eval(part, within, leaves, view, memo)),
-            Expr::AtLeast(least, parts) => {
-                let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
-                for part in parts {
-                    self.eval(part, within, leaves, view, memo).rows().for_each(|row| *counts.entry(row).or_default() += 1);
-                }
-                let mut bits = Bits::default();
-                counts.into_iter().filter(|(_, count)| count >= least).for_each(|(row, _)| bits.set(row));
-                bits
-            }
+            Expr::AtLeast(least, parts) => at_least(*least, parts.iter().map(|part| self.eval(part, within, leaves, view, memo))),
         }
     }
 }
@@ -282,6 +292,15 @@ impl Program {
             Expr::AtLeast(least, parts) => parts.iter().filter(|part| parts_hold(part)).count() >= *least,
         }
     }
+}
+
+/// Rows that are in at least so many.
+fn at_least(least: usize, parts: impl Iterator<Item = Bits>) -> Bits {
+    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+    parts.for_each(|rows| rows.rows().for_each(|row| *counts.entry(row).or_default() += 1));
+    let mut bits = Bits::default();
+    counts.into_iter().filter(|(_, count)| *count >= least).for_each(|(row, _)| bits.set(row));
+    bits
 }
 
 /// Leaves of which one must hold where `expr` does, and how often they are expected to; `None`

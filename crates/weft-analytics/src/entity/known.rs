@@ -1,6 +1,7 @@
 //! What an organisation, and everybody, knows of entities: who is nobody, what matters how much, and
 //! what everything touches.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -84,9 +85,51 @@ struct File {
 /// All of it.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
-    nobody: Vec<Names>,
-    hubs: Vec<Names>,
-    levels: Vec<Names>,
+    nobody: Vec<List>,
+    hubs: Vec<List>,
+    levels: Vec<List>,
+}
+
+/// A list as it is asked: every finding asks of each of its entities.
+#[derive(Debug, Clone, Default)]
+struct List {
+    level: Option<Criticality>,
+    whole: HashSet<(EntityKind, String)>,
+    /// Names with `*`.
+    patterns: Vec<(EntityKind, String)>,
+    networks: Vec<(IpAddr, u32)>,
+}
+
+impl From<Names> for List {
+    fn from(names: Names) -> Self {
+        let mut list = Self { level: names.level, networks: names.addresses.iter().filter_map(|text| network(text)).collect(), ..Self::default() };
+        let kinds = [
+            (EntityKind::User, names.users),
+            (EntityKind::Host, names.hosts),
+            (EntityKind::Account, names.accounts),
+            (EntityKind::Workload, names.workloads),
+            (EntityKind::Domain, names.domains),
+        ];
+        for (kind, name) in kinds.into_iter().flat_map(|(kind, names)| names.into_iter().map(move |name| (kind, name.to_lowercase()))) {
+            if name.contains('*') {
+                list.patterns.push((kind, name));
+            } else {
+                list.whole.insert((kind, name));
+            }
+        }
+        list
+    }
+}
+
+impl List {
+    fn hold(&self, kind: EntityKind, key: &str, value: &str) -> bool {
+        if kind == EntityKind::Address {
+            return key.parse().is_ok_and(|address| self.networks.iter().any(|net| within(address, *net)));
+        }
+        let is_whole = |name: &str| self.whole.contains(&(kind, name.to_owned()));
+        let fits = |(of, pattern): &(EntityKind, String)| *of == kind && (matches(pattern, key) || matches(pattern, value));
+        is_whole(key) || (value != key && is_whole(value)) || self.patterns.iter().any(fits)
+    }
 }
 
 impl Known {
@@ -102,9 +145,9 @@ impl Known {
         if file.criticality.iter().any(|names| names.level.is_none()) {
             return Err("`[[criticality]]` has no `level`: `low`, `medium`, `high` or `extreme`".to_owned());
         }
-        self.nobody.extend(file.nobody);
-        self.hubs.extend(file.hub);
-        self.levels.extend(file.criticality);
+        self.nobody.extend(file.nobody.into_iter().map(List::from));
+        self.hubs.extend(file.hub.into_iter().map(List::from));
+        self.levels.extend(file.criticality.into_iter().map(List::from));
         Ok(())
     }
 
@@ -127,17 +170,6 @@ impl Known {
 }
 
 impl Names {
-    fn of(&self, kind: EntityKind) -> &[String] {
-        match kind {
-            EntityKind::User => &self.users,
-            EntityKind::Host => &self.hosts,
-            EntityKind::Address => &self.addresses,
-            EntityKind::Account => &self.accounts,
-            EntityKind::Workload => &self.workloads,
-            EntityKind::Domain => &self.domains,
-        }
-    }
-
     fn check(&self) -> Result<(), String> {
         let lists = [&self.users, &self.hosts, &self.addresses, &self.accounts, &self.workloads, &self.domains];
         if lists.iter().any(|list| list.len() > PATTERNS_MAX) {
@@ -145,13 +177,6 @@ impl Names {
         }
         let wrong = self.addresses.iter().find(|address| network(address).is_none());
         wrong.map_or(Ok(()), |address| Err(format!("`{address}` is neither an address nor a network such as `10.0.0.0/8`")))
-    }
-
-    fn hold(&self, kind: EntityKind, key: &str, value: &str) -> bool {
-        match kind {
-            EntityKind::Address => key.parse().is_ok_and(|address| self.addresses.iter().filter_map(|text| network(text)).any(|net| within(address, net))),
-            _ => self.of(kind).iter().any(|pattern| matches(&pattern.to_lowercase(), key) || matches(&pattern.to_lowercase(), value)),
-        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! with one that is damaged or of another form, is read, and gets a new one.
 
 mod index;
+mod sift;
 
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ use crate::maintain;
 use crate::table::store::Root;
 use crate::table::{DataFile, holds_events};
 use crate::tail::View;
+
+pub use sift::Sieve;
 
 /// Folder of the indexes, in that of a table which is ours.
 pub(crate) const FOLDER: &str = "observables";
@@ -186,16 +189,21 @@ impl Past<'_> {
         Ok(made)
     }
 
-    /// The columns that matter of a file; none when it is damaged, which is noted, or gone.
-    async fn read(&self, keys: &dyn Keys, class: ClassUid, table: &str, file: &DataFile) -> Result<Option<Vec<EventBatch>>, LakeError> {
-        let bytes = match maintain::bytes(self.store, table, file).await {
-            Ok(bytes) => bytes,
+    /// The bytes of a file; none when it is damaged, which is noted, or gone.
+    async fn bytes(&self, table: &str, file: &DataFile) -> Result<Option<Bytes>, LakeError> {
+        match maintain::bytes(self.store, table, file).await {
+            Ok(bytes) => Ok(Some(bytes)),
             Err(error) => {
                 let known = self.store.damages().all().iter().any(|damage| damage.table == table && damage.path == file.path);
                 let gone = self.root.get(&format!("{table}/{}", file.path)).await?.is_none();
-                return if known || gone { Ok(None) } else { Err(error) };
+                if known || gone { Ok(None) } else { Err(error) }
             }
-        };
+        }
+    }
+
+    /// The columns that matter of a file; none when it is damaged, which is noted, or gone.
+    async fn read(&self, keys: &dyn Keys, class: ClassUid, table: &str, file: &DataFile) -> Result<Option<Vec<EventBatch>>, LakeError> {
+        let Some(bytes) = self.bytes(table, file).await? else { return Ok(None) };
         let columns: Vec<String> = keys.columns().iter().map(|column| (*column).to_owned()).collect();
         let name = table.to_owned();
         let decoded = tokio::task::spawn_blocking(move || decode(bytes, &columns)).await;

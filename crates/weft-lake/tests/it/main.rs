@@ -20,6 +20,7 @@ mod independent;
 mod ledger;
 mod life;
 mod read;
+mod sift;
 mod sql;
 mod support;
 mod visible;

@@ -82,9 +82,9 @@ pub(crate) fn publish(shared: &Arc<Shared>, logged: Logged) {
 }
 
 /// One frame; the findings are for the loop, and remembered until it has answered them. `own` are the
-/// events of a frame that the mesh made itself: detectors do not look at those again, a finding about a
+/// findings in a frame that the mesh made itself: detectors do not look at those again, a finding about a
 /// finding has no end.
-fn publish_frame(shared: &Arc<Shared>, logged: Logged, own: Option<&[Value]>) -> Vec<Finding> {
+fn publish_frame(shared: &Arc<Shared>, logged: Logged, own: Option<&[Finding]>) -> Vec<Finding> {
     let batch = logged.batch();
     let mapped = map(shared, batch);
     shared.stats.mapped(&batch.source, mapped.events() as u64, mapped.rejects.len() as u64);
@@ -96,7 +96,7 @@ fn publish_frame(shared: &Arc<Shared>, logged: Logged, own: Option<&[Value]>) ->
         return Vec::new();
     }
     match own {
-        Some(own) => own.iter().filter_map(Finding::from_ocsf).for_each(|finding| shared.sums.observe(&finding)),
+        Some(own) => own.iter().for_each(|finding| shared.sums.observe(finding)),
         None => mapped.batches.iter().flat_map(findings).for_each(|finding| shared.sums.observe(&finding)),
     }
     if let Err(refused) = shared.lake.publish(logged, mapped) {
@@ -199,12 +199,12 @@ fn observe(shared: &Shared, mapped: &Mapped) -> Vec<Finding> {
 /// Findings become events by the ordinary way: log, map, publish; together, for one sync. False when
 /// they could not.
 fn keep(shared: &Arc<Shared>, findings: &[Finding]) -> bool {
-    let events: Vec<Value> = findings.iter().map(Finding::to_ocsf).collect();
-    match shared.lake.log().append_blocking(own_batch(&events), true) {
+    let events = findings.iter().map(|finding| (Some(finding.event_uid()), finding.to_json()));
+    match shared.lake.log().append_blocking(batch_of(events), true) {
         Ok(appended) => {
             if let Some(logged) = appended.logged {
                 shared.found.fetch_add(logged.batch().records.len() as u64, Ordering::Relaxed);
-                publish_frame(shared, logged, Some(&events));
+                publish_frame(shared, logged, Some(findings));
             }
         }
         Err(error) => {
@@ -217,11 +217,10 @@ fn keep(shared: &Arc<Shared>, findings: &[Finding]) -> bool {
 
 /// Another event of our own goes the same way. False when it could not.
 pub(crate) fn keep_event(shared: &Arc<Shared>, event: &Value) -> bool {
-    let events = std::slice::from_ref(event);
-    match shared.lake.log().append_blocking(own_batch(events), true) {
+    match shared.lake.log().append_blocking(own_batch(std::slice::from_ref(event)), true) {
         Ok(appended) => {
             if let Some(logged) = appended.logged {
-                publish_frame(shared, logged, Some(events));
+                publish_frame(shared, logged, Some(&[]));
             }
             true
         }
@@ -234,13 +233,17 @@ pub(crate) fn keep_event(shared: &Arc<Shared>, event: &Value) -> bool {
 
 /// Events of our own as raw records; the same event has the same id, so that it is kept once.
 pub(crate) fn own_batch(events: &[Value]) -> RawBatch {
+    batch_of(events.iter().map(|event| (event.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned), event.to_string())))
+}
+
+/// Events, each with its uid where it has one, as text.
+fn batch_of(events: impl Iterator<Item = (Option<String>, String)>) -> RawBatch {
     let stream = StreamId::from(OWN_STREAM);
-    let record = |event: &Value| {
-        let uid = event.pointer("/metadata/uid").and_then(Value::as_str);
-        let bytes = Bytes::from(event.to_string());
+    let record = |(uid, text): (Option<String>, String)| {
+        let bytes = Bytes::from(text);
         let id = uid.map_or_else(|| RecordId::of(&stream, b"", &bytes), |uid| RecordId::of(&stream, b"uid", uid.as_bytes()));
         RawRecord { id, bytes }
     };
-    let records = events.iter().map(record).collect();
+    let records = events.map(record).collect();
     RawBatch { source: OWN_SOURCE.into(), stream: stream.clone(), context: Context::default(), next: Position::default(), received: now(), records }
 }

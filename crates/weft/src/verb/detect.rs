@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use weft_ingest::{Mapper, Registry};
-use weft_lake::QueryOptions;
-use weft_model::{Detector as _, EventBatch, Finding, Timestamp, ocsf};
+use weft_model::{Detector as _, EventBatch, Finding, Timestamp};
 
 use super::map::map_batch;
 use super::{input, offline};
@@ -14,9 +13,7 @@ use crate::cli::{self, Fault, Outcome, Output, Progress, Rows};
 use crate::content;
 use crate::geo;
 use crate::home::Home;
-
-/// Longest look at one table of the lake.
-const LAKE_SECONDS_MAX: u64 = 3600;
+use crate::hunting::RuleSieve;
 
 /// Runs rules; exit code 1 when they found something.
 ///
@@ -160,25 +157,13 @@ fn read_files(registry: std::sync::Arc<Registry>, stream: &str, paths: &[String]
 
 async fn over_lake(home: &Home, detect: &cli::Detect, engine: &mut weft_analytics::Engine, findings: &mut Found) -> Result<(), Fault> {
     let lake = offline::open(home).await?;
-    let condition = [(&detect.since, ">="), (&detect.until, "<")].into_iter().filter_map(|(time, sign)| Some((time.as_ref()?, sign)));
-    let condition: Vec<String> = condition.map(|(time, sign)| millis(time).map(|ms| format!("time {sign} {ms}"))).collect::<Result<_, _>>()?;
-    let condition = if condition.is_empty() { String::new() } else { format!(" WHERE {}", condition.join(" AND ")) };
+    let bound = |time: &Option<String>, open: i64| time.as_ref().map_or(Ok(open), |time| millis(time)).map(Timestamp);
+    let (since, until) = (bound(&detect.since, i64::MIN)?, bound(&detect.until, i64::MAX)?);
     let progress = Progress::begin("detecting");
-    for table in lake.tables() {
-        let Some(class) = ocsf::schema().class_by_name(&table.name).map(|class| weft_model::ClassUid(class.uid)) else { continue };
-        let reads = engine.reads();
-        if !reads.is_empty() && !reads.contains(&class) {
-            continue;
-        }
-        progress.on(&table.name);
-        let options = QueryOptions { rows_max: usize::MAX, time_max: std::time::Duration::from_secs(LAKE_SECONDS_MAX) };
-        let mut rows = lake.session(options).rows(&format!("SELECT * FROM \"{}\"{condition} ORDER BY time", table.name)).await.map_err(Fault::failed)?;
-        while let Some(batch) = rows.next().await {
-            let rows = batch.map_err(Fault::failed)?;
-            progress.add(rows.num_rows() as u64);
-            findings.look(engine, &EventBatch { class, source: "lake".into(), rows });
-        }
-    }
+    let mut sieve = RuleSieve::new(engine, Some(&progress));
+    lake.sift(since, until, &mut sieve).await.map_err(Fault::failed)?;
+    findings.newest = findings.newest.max(sieve.newest);
+    findings.take(sieve.found);
     Ok(())
 }
 
