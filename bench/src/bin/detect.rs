@@ -22,8 +22,8 @@ use parquet::schema::types::ColumnPath;
 use rsigma_eval::JsonEvent;
 use serde_json::Value;
 use weft_analytics::{Engine, FieldMap, RuleFile};
-use weft_ingest::frame::{self, Framing, Piece};
 use weft_ingest::Mapper;
+use weft_ingest::frame::{self, Framing, Piece};
 use weft_model::{ClassUid, Context, Detector as _, EventBatch, Mapping as _, StreamId};
 
 #[global_allocator]

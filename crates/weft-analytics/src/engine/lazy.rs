@@ -6,8 +6,8 @@ use hashbrown::HashMap;
 
 use super::bits::Bits;
 use super::columns::View;
-use super::wanted::FieldId;
 use super::leaf::{Leaf, Literals, fold, fold_for_ascii};
+use super::wanted::FieldId;
 use crate::sigma::fields::Paths;
 use crate::sigma::pattern::{self, Expression, Piece, Place};
 
@@ -86,7 +86,11 @@ impl Keywords {
         let rest = if raw.is_none() { view.text("unmapped", row) } else { None };
         for value in [raw, view.text("message", row), rest].into_iter().flatten() {
             if !self.folded.is_empty() {
-                if self.ascii { fold_for_ascii(value, &mut text) } else { fold(value, &mut text) }
+                if self.ascii {
+                    fold_for_ascii(value, &mut text)
+                } else {
+                    fold(value, &mut text)
+                }
                 self.folded.ask(&text, &mut found);
             }
             self.cased.ask(value, &mut found);

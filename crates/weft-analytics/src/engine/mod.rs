@@ -137,7 +137,19 @@ impl Engine {
             measured.get_mut(baseline.rule).into_iter().for_each(|slot| *slot = Some(at));
         }
         let (paces, suspended) = (vec![Pace::default(); rules.len()], vec![false; rules.len()]);
-        Self { correlator: Correlator::new(&rules), rules, programs, reads, wanted, stopwatch: None, paces, suspended, baselines, measured, kept_bytes: AtomicUsize::new(0) }
+        Self {
+            correlator: Correlator::new(&rules),
+            rules,
+            programs,
+            reads,
+            wanted,
+            stopwatch: None,
+            paces,
+            suspended,
+            baselines,
+            measured,
+            kept_bytes: AtomicUsize::new(0),
+        }
     }
 
     /// Gives the analytics that need it a way to look up where addresses are.

@@ -209,9 +209,7 @@ impl Code {
             }
             Self::Call(function, arguments) => function.call(arguments, scope),
             Self::Table(key, table) => lookup(key.eval(scope), table, scope),
-            Self::Group(text, pattern, group) => {
-                text.eval(scope).text(scope.arena).and_then(|text| pattern.group(text, *group)).map_or(Val::Null, Val::Text)
-            }
+            Self::Group(text, pattern, group) => text.eval(scope).text(scope.arena).and_then(|text| pattern.group(text, *group)).map_or(Val::Null, Val::Text),
             Self::Replace(text, pattern, with) => {
                 let found = text.eval(scope).text(scope.arena).zip(pattern.regex());
                 found.map_or(Val::Null, |(text, regex)| Val::Text(scope.arena.alloc_str(&regex.replace_all(text, &**with))))
@@ -234,9 +232,7 @@ impl Code {
                 let value = value.eval(scope);
                 !value.is_null() && list.iter().any(|item| equal(value, item.eval(scope)))
             }
-            Self::Matches(value, pattern) => {
-                value.eval(scope).text(scope.arena).is_some_and(|text| pattern.is_match(text))
-            }
+            Self::Matches(value, pattern) => value.eval(scope).text(scope.arena).is_some_and(|text| pattern.is_match(text)),
             other => other.eval(scope).holds(),
         }
     }

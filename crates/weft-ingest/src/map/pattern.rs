@@ -180,7 +180,8 @@ mod tests {
     #[test]
     fn words_and_what_stands_behind_are_found_as_the_regex_finds_them() {
         let patterns = [r"Name=([^\r\n]*)", r"Name=([^\r\n]+)", r"a b (\S+)", r"id=([0-9a-f]{2,4})", r"Name=\S", r"aa([bc]+)", r"x(\w)", r"k: (.*)"];
-        let texts = ["", "Name=", "Name=\r\nName=b c\r\n", "Name= Ä\u{a0}é", "a b \u{2003}x a b ü\u{85}", "id=1 id=12345", "id=ab", "aaab aab", "xé", "k: 1\n2"];
+        let texts =
+            ["", "Name=", "Name=\r\nName=b c\r\n", "Name= Ä\u{a0}é", "a b \u{2003}x a b ü\u{85}", "id=1 id=12345", "id=ab", "aaab aab", "xé", "k: 1\n2"];
         for pattern in patterns {
             let (ours, theirs) = (Pattern::new(pattern).unwrap(), Regex::new(pattern).unwrap());
             assert!(ours.behind.is_some(), "{pattern}");

@@ -40,10 +40,9 @@ async fn waited(source: impl Fn(usize) -> String) -> usize {
     }
     let (mut bytes, mut quiet) = (0, 0);
     while quiet < SOURCES - 1 {
-        for delivery in queue.next(1).await.unwrap().into_iter().map(Delivery::acknowledge) {
-            let record = &delivery.records[0].bytes;
-            quiet += usize::from(record.starts_with(b"quiet"));
-            bytes += record.len();
+        for record in queue.next(1).await.unwrap().into_iter().flat_map(|delivery| delivery.acknowledge().records) {
+            quiet += usize::from(record.bytes.starts_with(b"quiet"));
+            bytes += record.bytes.len();
         }
     }
     bytes
