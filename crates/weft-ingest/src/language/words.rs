@@ -14,6 +14,8 @@ const PATH_BYTES_MAX: usize = 192;
 /// Leaves of one record that are looked at.
 const LEAVES_MAX: usize = 4096;
 
+/// Where decoders put the header of a syslog line: it is the relay's, asked for by its own paths.
+const HEADER: &str = "syslog";
 /// Keys of an object that only names a value: so many, and what they end in.
 const NAMED_KEYS_MAX: usize = 5;
 const NAMES: [&str; 6] = ["name", "key", "field", "label", "type", "kind"];
@@ -74,7 +76,7 @@ impl Search<'_> {
         match nodes.get(index) {
             Some(Node::Object { .. }) => {
                 self.named(nodes, index, slots);
-                for (key, value) in tree::entries(nodes, index) {
+                for (key, value) in tree::entries(nodes, index).filter(|(key, _)| index != 0 || *key != HEADER) {
                     self.below(key, value, nodes, slots);
                 }
             }
