@@ -11,10 +11,15 @@ use rust_embed::RustEmbed;
 pub mod aws {
     pub mod entitlement;
 }
+/// Facets of Kubernetes that are code.
+pub mod kubernetes {
+    pub mod entitlement;
+}
 pub mod nftables;
 
 // Snapshots of identity systems, by a name that says what and not whose.
 pub use aws::entitlement;
+pub use kubernetes::entitlement as cluster;
 
 /// Facets of Linux hosts that are code.
 pub mod linux {

@@ -27,6 +27,7 @@ pub struct Provider {
 }
 
 /// A principal with its policies, compiled.
+#[derive(Clone)]
 pub(super) struct Member {
     pub(super) principal: Principal,
     pub(super) caller: Caller,
@@ -38,19 +39,21 @@ pub(super) struct Member {
 }
 
 /// Limits of an account, by level.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Limits {
     pub(super) principals: Vec<Vec<Arc<Policy>>>,
     pub(super) resources: Vec<Vec<Arc<Policy>>>,
 }
 
 /// A resource with its policy, compiled.
+#[derive(Clone)]
 pub(super) struct Thing {
     pub(super) resource: Resource,
     pub(super) policy: Vec<Arc<Policy>>,
 }
 
 /// A group with its policies, compiled.
+#[derive(Clone)]
 pub(super) struct Team {
     pub(super) name: String,
     pub(super) account: String,
@@ -59,6 +62,7 @@ pub(super) struct Team {
 }
 
 /// A snapshot, compiled.
+#[derive(Clone)]
 pub struct Estate {
     pub(super) provider: Provider,
     pub(super) members: Vec<Member>,

@@ -2,8 +2,9 @@
 //!
 //! A cut takes one action from one statement. Cuts are chosen greedily: each time the one that breaks
 //! most of the paths that are told. Then the snapshot is walked again, because behind a path there may be
-//! another one; what is left at the end was walked for, not concluded. Greed is no proof of the fewest:
-//! paths that share no cut prove how many are needed at least.
+//! another one; what is left at the end was walked for, not concluded. At last, cuts that can be spared are
+//! taken back, one by one. That none can be spared is no proof of the fewest: paths that share no cut prove
+//! how many are needed at least.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,6 +16,9 @@ use weft_model::entitlement::{Cause, Layer};
 use super::compile::{Policy, Verb};
 use super::escalation::{ADMINISTRATOR, Escalation, Explorer, Hop};
 use super::estate::Estate;
+
+/// Cuts times principals up to which it is tried whether cuts can be spared: each try is a walk of its own.
+const SPARED_MAX: usize = 500_000;
 
 /// An action that is taken from a statement.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -41,14 +45,17 @@ pub struct Remedy {
     pub left: Vec<Escalation>,
     /// So many cuts are needed at least to break all paths that were there before.
     pub needed: usize,
+    /// Whether it was tried that none of the cuts can be spared.
+    pub tried: bool,
 }
 
-/// Chooses cuts, `most` at most, until nobody reaches an administrator who is none. The estate is cut.
-pub fn remedy(estate: &mut Estate, most: usize) -> Remedy {
+/// Chooses cuts, `most` at most, until nobody reaches an administrator who is none.
+pub fn remedy(estate: &Estate, most: usize) -> Remedy {
     let mut remedy = Remedy { left: paths(estate), ..Remedy::default() };
     remedy.before = remedy.left.len();
+    let mut cut = estate.clone();
     while !remedy.left.is_empty() && remedy.cuts.len() < most {
-        let ways: Vec<BTreeSet<Cut>> = remedy.left.iter().map(|path| breaking(estate, path)).collect();
+        let ways: Vec<BTreeSet<Cut>> = remedy.left.iter().map(|path| breaking(&cut, path)).collect();
         if remedy.cuts.is_empty() {
             remedy.needed = apart(&ways);
         }
@@ -56,15 +63,35 @@ pub fn remedy(estate: &mut Estate, most: usize) -> Remedy {
         if chosen.is_empty() {
             break;
         }
-        chosen.iter().for_each(|(cut, _)| estate.cut(cut));
+        chosen.iter().for_each(|(one, _)| cut.cut(one));
         remedy.cuts.extend(chosen);
-        remedy.left = paths(estate);
+        remedy.left = paths(&cut);
+    }
+    remedy.tried = remedy.left.is_empty() && remedy.cuts.len().saturating_mul(estate.members.len()) <= SPARED_MAX;
+    if remedy.tried {
+        spare(estate, &mut remedy.cuts);
     }
     remedy
 }
 
+/// Takes back, the last first, each cut without which nobody escalates either.
+fn spare(estate: &Estate, cuts: &mut Vec<(Cut, usize)>) {
+    for place in (0..cuts.len()).rev() {
+        let mut trial = estate.clone();
+        let others = cuts.iter().enumerate().filter(|(other, _)| *other != place);
+        others.for_each(|(_, (cut, _))| trial.cut(cut));
+        if !Explorer::new(&trial).all().any(|one| is_path(&one)) {
+            cuts.remove(place);
+        }
+    }
+}
+
+fn is_path(one: &Escalation) -> bool {
+    one.reaches == ADMINISTRATOR && !one.hops.is_empty()
+}
+
 fn paths(estate: &Estate) -> Vec<Escalation> {
-    Explorer::new(estate).all().filter(|one| one.reaches == ADMINISTRATOR && !one.hops.is_empty()).collect()
+    Explorer::new(estate).all().filter(is_path).collect()
 }
 
 /// Cuts that break a path: one of the permissions that it is made of.
@@ -145,9 +172,12 @@ impl Estate {
         move |policy| policy.name == cut.policy && (cut.holder.is_empty() || cut.holder == holder)
     }
 
-    /// Whether there is something to cut.
+    /// Whether there is something to cut: an action that the catalogue knows, which the statement permits.
     fn has(&self, cut: &Cut) -> bool {
         let verb = Verb::of(&self.provider.catalogue, &cut.action);
+        if verb.number.is_none() {
+            return false;
+        }
         let fits = |policy: &Arc<Policy>| {
             policy.name == cut.policy
                 && policy.statements.iter().any(|statement| statement.permits && statement.id == cut.statement && statement.covers(verb.action()))

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use weft_connectors::cluster;
 use weft_connectors::entitlement::snapshot::Collector;
 use weft_connectors::entitlement::{RULES, WANTED, actions, case};
 use weft_identity::entitlement::escalation::{Escalation, Explorer};
@@ -170,29 +171,39 @@ fn unknown(principal: &str) -> Fault {
 
 /// Reads all files of a snapshot; what cannot be read is told, the rest counts.
 fn estate(given: &SnapshotPaths) -> Result<Estate, Fault> {
-    let provider = provider()?;
     let mut files = Vec::new();
     for path in &given.paths {
         walk(path, DEPTH_MAX, &mut files).map_err(|error| Fault::misuse(format!("`{}` cannot be read: {error}", path.display())))?;
     }
-    let mut collector = Collector::default();
-    let mut read = 0;
+    let (mut accounts, mut clusters, mut counts) = (Collector::default(), cluster::Collector::default(), (0, 0));
     for file in &files {
         let place = file.display().to_string();
         match load(file) {
-            Ok(value) => {
-                read += 1;
-                collector.add(&place, &value);
+            Ok(value) if cluster::is_one(&value) => {
+                counts.1 += 1;
+                clusters.add(&place, &value);
             }
-            Err(reason) => collector.fault(&place, reason),
+            Ok(value) => {
+                counts.0 += 1;
+                accounts.add(&place, &value);
+            }
+            Err(reason) => accounts.fault(&place, reason),
         }
     }
-    let mut snapshot = collector.finish();
-    tell(&snapshot.faults);
-    if read == 0 || snapshot.principals.is_empty() {
-        return Err(Fault::misuse(format!("nothing that lists principals could be read; wanted is {WANTED}")));
+    let (mut snapshot, provider, mut faults) = match counts {
+        (0, 1..) => (
+            clusters.finish(),
+            Provider { rules: Arc::new(Rules::read(cluster::RULES).map_err(Fault::failed)?), ..Provider::default() },
+            accounts.finish().faults,
+        ),
+        (1.., 1..) => return Err(Fault::misuse("a cluster and something else in one snapshot; ask about them one after the other")),
+        _ => (accounts.finish(), provider()?, Vec::new()),
+    };
+    faults.append(&mut snapshot.faults);
+    tell(&faults);
+    if snapshot.principals.is_empty() {
+        return Err(Fault::misuse(format!("nothing that lists principals could be read; wanted is {WANTED}, or roles and bindings of a cluster")));
     }
-    snapshot.faults.clear();
     Ok(Estate::new(snapshot, provider))
 }
 

@@ -10,6 +10,9 @@ use super::{FAULTS_TOLD_MAX, estate, text, unknown};
 use crate::cli::entitlements::{Cuts, Unused};
 use crate::cli::{self, Fault, Format, Outcome, Output, Rows};
 
+/// Paths that are left and told one by one.
+const LEFT_TOLD_MAX: usize = 10;
+
 pub(super) fn unused(asked: &Unused, out: &mut Output) -> Result<Outcome, Fault> {
     let estate = estate(&asked.snapshot)?;
     if let Some(missing) = asked.principal.iter().find(|principal| !estate.principals().any(|known| known == *principal)) {
@@ -79,17 +82,20 @@ fn whole(one: &Usage) -> Value {
 }
 
 pub(super) fn cuts(asked: &Cuts, out: &mut Output) -> Result<Outcome, Fault> {
-    let mut estate = estate(&asked.snapshot)?;
-    let remedy = remedy(&mut estate, asked.most);
+    let remedy = remedy(&estate(&asked.snapshot)?, asked.most);
     let mut rows = Rows::new(["holder", "policy", "statement", "action", "breaks"]);
     for (cut, breaks) in &remedy.cuts {
         rows.push([cut.holder.clone().into(), cut.policy.clone().into(), cut.statement.clone().into(), cut.action.clone().into(), (*breaks).into()]);
     }
     out.rows(&rows)?;
     let (before, cuts, left) = (remedy.before, remedy.cuts.len(), remedy.left.len());
-    cli::say(&format!("{before} paths to an administrator before, {left} after {cuts} cuts; fewer than {} cuts cannot do", remedy.needed));
-    for one in remedy.left.iter().take(FAULTS_TOLD_MAX) {
-        cli::say(&format!("left: {} in {} hops", one.principal, one.hops.len()));
+    let spared = if remedy.tried { "; none of them can be spared" } else { "" };
+    cli::say(&format!("{before} paths to an administrator before, {left} after {cuts} cuts{spared}; fewer than {} cannot do", remedy.needed));
+    for one in remedy.left.iter().take(LEFT_TOLD_MAX) {
+        cli::say(&format!("left: {} by {} hops", one.principal, one.hops.len()));
+    }
+    if left > LEFT_TOLD_MAX {
+        cli::say(&format!("and {} more", left - LEFT_TOLD_MAX));
     }
     Ok(if left > 0 { Outcome::Found } else { Outcome::Done })
 }
