@@ -55,6 +55,8 @@ pub struct Content {
     pub entities: Known,
     /// Hypotheses.
     pub hunts: Hunts,
+    /// Rule files with analytics of behaviour, to be shown the past.
+    pub behaviours: Vec<RuleFile>,
 }
 
 /// The embedded files, with those of the mesh's home over them.
@@ -236,6 +238,11 @@ pub fn rule_files(files: &Files) -> Vec<RuleFile> {
     rules.map(|(path, text)| RuleFile { name: path.clone(), text: text.clone() }).collect()
 }
 
+/// Those of them that measure what is usual.
+fn behaviours(files: &Files) -> Vec<RuleFile> {
+    rule_files(files).into_iter().filter(|file| file.text.lines().any(|line| line.starts_with("weft:"))).collect()
+}
+
 /// Compiles rule files: the embedded ones, or those that are given instead.
 pub fn rules(files: &Files, instead: Option<&[RuleFile]>, pipelines: &Pipelines) -> (Engine, Vec<String>) {
     let (fields, mut faults) = fields(files);
@@ -275,7 +282,7 @@ pub fn compile(files: &Files) -> Result<Content, Vec<String>> {
         Hunts::default()
     });
     match (pdp(files), faults.is_empty()) {
-        (Ok(pdp), true) => Ok(Content { registry, rules, refused, pdp, playbooks, checks, metrics, entities, hunts }),
+        (Ok(pdp), true) => Ok(Content { registry, rules, refused, pdp, playbooks, checks, metrics, entities, hunts, behaviours: behaviours(files) }),
         (outcome, _) => {
             faults.extend(outcome.err().unwrap_or_default());
             Err(faults)

@@ -4,6 +4,7 @@ mod access;
 pub mod demo;
 mod doors;
 mod hunts;
+mod learn;
 mod intel;
 mod life;
 mod loops;

@@ -12,6 +12,7 @@ mod columns;
 pub mod correlate;
 mod lazy;
 mod leaf;
+mod learn;
 mod load;
 mod narrow;
 mod outcome;

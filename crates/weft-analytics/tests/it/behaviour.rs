@@ -226,6 +226,40 @@ fn order_of_arrival_and_restarts_do_not_matter() {
 }
 
 #[test]
+fn what_is_usual_is_learned_from_the_past_and_nothing_of_it_is_told() {
+    let weft = "{first_seen: {value: country, by: [user.name], learn: 14d}}";
+    let by = |day: i64, user: &str, country: &str| at(day * DAY, json!({"user": {"name": user}, "country": country}));
+    let past = [by(0, "ada", "DE"), by(1, "bob", "FR"), by(9, "ada", "AT"), by(16, "ada", "DE")];
+    let now = [by(17, "ada", "AT"), by(17, "ada", "US"), by(17, "bob", "US")];
+    let expected = run(&mut engine(weft), &[&past[..], &now[..]].concat());
+
+    let mut running = engine(weft);
+    assert!(run(&mut engine(weft), &now).is_empty(), "without a past nobody knows what is usual");
+    let (ids, look_back) = running.unlearned().unwrap();
+    assert_eq!((ids.len(), look_back), (1, 14 * DAY));
+    let mut learner = engine(weft);
+    for day in past.chunks(2) {
+        // Rows that no analytic asks for need not be shown.
+        let batch = batch(1, day);
+        assert_eq!(learner.rows(&batch), [0, 1]);
+        learner.learn(&batch);
+        learner.learned(Timestamp(day[1]["time"].as_i64().unwrap() + 1));
+    }
+    running.adopt(learner);
+    assert_eq!(running.unlearned(), None);
+    let told = run(&mut running, &now);
+    assert_eq!(told.iter().map(|finding| &finding.uid).collect::<Vec<_>>(), expected.iter().rev().take(told.len()).rev().map(|finding| &finding.uid).collect::<Vec<_>>());
+    assert_eq!(told.len(), 2, "{told:?}");
+
+    // Who knows a history keeps it, and a behaviour that is another one learns nothing.
+    let mut other = engine("{first_seen: {value: country, by: [user.name], learn: 15d}}");
+    let mut learner = engine(weft);
+    learner.learn(&batch(1, &past));
+    other.adopt(learner);
+    assert!(other.unlearned().is_some());
+}
+
+#[test]
 fn a_correlation_of_what_is_not_usual() {
     let text = "title: New country
 name: country

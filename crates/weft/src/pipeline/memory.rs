@@ -82,11 +82,14 @@ impl Memory {
 
     /// Gives the detectors what is theirs.
     pub(super) fn restore(&mut self, detectors: &mut [Box<dyn Detector>]) {
-        for detector in detectors.iter_mut().filter(|detector| !detector.name().is_empty()) {
-            let Some(saved) = self.detectors.remove(detector.name()) else { continue };
-            if let Err(error) = detector.restore(&saved) {
-                tracing::error!(error, detector = detector.name(), "the memory of a detector cannot be read; it begins with an empty one");
-            }
+        detectors.iter_mut().for_each(|detector| self.restore_to(&mut **detector));
+    }
+
+    /// Gives one of them what is its own.
+    pub(crate) fn restore_to(&mut self, detector: &mut dyn Detector) {
+        let Some(saved) = self.detectors.remove(detector.name()).filter(|_| !detector.name().is_empty()) else { return };
+        if let Err(error) = detector.restore(&saved) {
+            tracing::error!(error, detector = detector.name(), "the memory of a detector cannot be read; it begins with an empty one");
         }
     }
 }

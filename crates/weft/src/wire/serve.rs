@@ -41,7 +41,9 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     let (mut rules, content) = rules_of(compiling.await.map_err(Fault::failed)?.map_err(Fault::Misuse)?);
     geo::equip(&mut rules, &home)?;
     let listener = listen(up.listen.unwrap_or(home.config.listen)).await?;
-    let mut stand = Stand::start(site?, &home, Arc::clone(&content.registry), vec![Box::new(rules)], content.entities)?;
+    let mut site = site?;
+    site.learn(&home, &mut rules, &content).await?;
+    let mut stand = Stand::start(site, &home, Arc::clone(&content.registry), vec![Box::new(rules)], content.entities)?;
     let stop = CancellationToken::new();
     let keys = LoginKeys::with_token(token(&*stand.state).await?);
     let run = RunFile { address: format!("http://{}", reachable(listener.local_addr()?)), token: keys.token.clone(), pid: std::process::id() };

@@ -45,6 +45,18 @@ impl Site {
     }
 }
 
+impl Site {
+    /// Shows the past to analytics that know none: what is usual is learned from the lake. What the last
+    /// run remembered is theirs first.
+    ///
+    /// # Errors
+    /// The lake cannot be read.
+    pub async fn learn(&mut self, home: &Home, rules: &mut weft_analytics::Engine, content: &LoopContent) -> Result<(), Fault> {
+        self.memory.restore_to(rules);
+        super::learn::from_lake(&self.lake, home, rules, content).await
+    }
+}
+
 /// An open home whose pipeline runs.
 pub struct Stand {
     /// Where doors put batches.
@@ -133,11 +145,11 @@ impl Stand {
 
 /// Splits compiled content into what the pipeline and what the loop needs.
 pub fn rules_of(content: Content) -> (weft_analytics::Engine, LoopContent) {
-    let Content { registry, mut rules, refused, pdp, playbooks, checks, metrics, entities, hunts } = content;
+    let Content { registry, mut rules, refused, pdp, playbooks, checks, metrics, entities, hunts, behaviours } = content;
     refused.iter().for_each(|line| crate::cli::say(line));
     let begun = std::time::Instant::now();
     rules.measure_with(Box::new(move || u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX)));
-    (rules, LoopContent { registry, pdp, playbooks, checks, metrics, entities, hunts })
+    (rules, LoopContent { registry, pdp, playbooks, checks, metrics, entities, hunts, behaviours })
 }
 
 /// Content without the rules.
@@ -156,4 +168,6 @@ pub struct LoopContent {
     pub entities: weft_analytics::entity::Known,
     /// Hypotheses.
     pub hunts: crate::hunting::Hunts,
+    /// Rule files with analytics of behaviour.
+    pub behaviours: Vec<weft_analytics::RuleFile>,
 }

@@ -279,6 +279,16 @@ impl Memory {
         true
     }
 
+    /// Whether there is no history at all.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.since.is_none() && self.entities() == 0
+    }
+
+    /// What was learned, for a stream whose time has not begun.
+    pub(crate) fn begun_anew(self) -> Self {
+        Self { watermark: None, late: 0, ..self }
+    }
+
     /// Whether there is enough history at `time`.
     fn learned(&self, time: i64, learn_ms: i64) -> bool {
         self.since.is_some_and(|since| time.saturating_sub(since) >= learn_ms)
