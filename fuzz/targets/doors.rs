@@ -21,11 +21,8 @@ mod door;
 #[path = "../../crates/weft/src/queue.rs"]
 mod queue;
 #[allow(dead_code, unused_imports)]
-mod config {
-    #[path = "../../../crates/weft/src/config/doors.rs"]
-    mod doors;
-    pub use doors::*;
-}
+#[path = "../shims/config.rs"]
+mod config;
 
 use door::frame::{Framed, SyslogFrames};
 use door::token::{Token, Tokens};

@@ -9,14 +9,13 @@ use std::path::{Path, PathBuf};
 use crate::run::{cargo, command, command_with, say, step};
 
 /// Each parser with where its seeds come from: end of the file name.
-const TARGETS: [(&str, &str); 10] = [
+const TARGETS: [(&str, &str); 9] = [
     ("auto", ".md"),
     ("container", ".md"),
     ("connector", ".toml"),
     ("pull", ".toml"),
     ("rule", ".yml"),
     ("doors", ".md"),
-    ("frames", ".md"),
     ("frame", ".md"),
     ("schema", ".toml"),
     ("explain", ".md"),

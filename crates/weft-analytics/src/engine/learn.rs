@@ -29,7 +29,9 @@ impl Engine {
     pub fn adopt(&mut self, mut other: Self) {
         let id = |engine: &Self, rule: usize| engine.rules.get(rule).map(|loaded| loaded.rule.id.clone());
         for at in 0..self.baselines.len() {
-            let Some((mine, asked)) = self.baselines.get(at).filter(|mine| mine.memory.is_fresh()).map(|mine| (id(self, mine.rule), written(mine))) else { continue };
+            let Some((mine, asked)) = self.baselines.get(at).filter(|mine| mine.memory.is_fresh()).map(|mine| (id(self, mine.rule), written(mine))) else {
+                continue;
+            };
             let place = other.baselines.iter().position(|theirs| id(&other, theirs.rule) == mine && written(theirs) == asked);
             let Some(theirs) = place.and_then(|place| other.baselines.get_mut(place)) else { continue };
             if let Some(mine) = self.baselines.get_mut(at) {

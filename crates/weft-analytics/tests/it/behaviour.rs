@@ -248,7 +248,10 @@ fn what_is_usual_is_learned_from_the_past_and_nothing_of_it_is_told() {
     running.adopt(learner);
     assert_eq!(running.unlearned(), None);
     let told = run(&mut running, &now);
-    assert_eq!(told.iter().map(|finding| &finding.uid).collect::<Vec<_>>(), expected.iter().rev().take(told.len()).rev().map(|finding| &finding.uid).collect::<Vec<_>>());
+    assert_eq!(
+        told.iter().map(|finding| &finding.uid).collect::<Vec<_>>(),
+        expected.iter().rev().take(told.len()).rev().map(|finding| &finding.uid).collect::<Vec<_>>()
+    );
     assert_eq!(told.len(), 2, "{told:?}");
 
     // Who knows a history keeps it, and a behaviour that is another one learns nothing.

@@ -16,7 +16,6 @@ use super::{access, demo, intel, life, responder};
 use crate::cli::{Fault, Output, Up};
 use crate::content;
 use crate::door::{Ingress, webhook};
-use crate::geo;
 use crate::home::{Home, RunFile};
 use crate::mesh::Mesh;
 use crate::mesh::journal::QueueJournal;
@@ -39,11 +38,9 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     // A long log takes as long to look through as all content to compile.
     let site = Site::open(&home).await;
     let (mut rules, content) = rules_of(compiling.await.map_err(Fault::failed)?.map_err(Fault::Misuse)?);
-    geo::equip(&mut rules, &home)?;
     let listener = listen(up.listen.unwrap_or(home.config.listen)).await?;
-    let mut site = site?;
-    site.learn(&home, &mut rules, &content).await?;
-    let mut stand = Stand::start(site, &home, Arc::clone(&content.registry), vec![Box::new(rules)], content.entities)?;
+    let site = site?.taught(&home, &mut rules, &content).await;
+    let mut stand = Stand::start(site?, &home, Arc::clone(&content.registry), vec![Box::new(rules)], content.entities)?;
     let stop = CancellationToken::new();
     let keys = LoginKeys::with_token(token(&*stand.state).await?);
     let run = RunFile { address: format!("http://{}", reachable(listener.local_addr()?)), token: keys.token.clone(), pid: std::process::id() };

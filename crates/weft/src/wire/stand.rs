@@ -46,14 +46,16 @@ impl Site {
 }
 
 impl Site {
-    /// Shows the past to analytics that know none: what is usual is learned from the lake. What the last
-    /// run remembered is theirs first.
+    /// Gives the rules what they need to know: where addresses are, what the last run remembered, and to
+    /// analytics that know no history the past of the lake.
     ///
     /// # Errors
     /// The lake cannot be read.
-    pub async fn learn(&mut self, home: &Home, rules: &mut weft_analytics::Engine, content: &LoopContent) -> Result<(), Fault> {
+    pub async fn taught(mut self, home: &Home, rules: &mut weft_analytics::Engine, content: &LoopContent) -> Result<Self, Fault> {
+        crate::geo::equip(rules, home)?;
         self.memory.restore_to(rules);
-        super::learn::from_lake(&self.lake, home, rules, content).await
+        super::learn::from_lake(&self.lake, home, rules, content).await?;
+        Ok(self)
     }
 }
 

@@ -1,0 +1,5 @@
+//! What the doors read of the configuration.
+
+#[path = "../../crates/weft/src/config/doors.rs"]
+mod doors;
+pub use doors::*;
