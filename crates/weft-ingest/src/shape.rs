@@ -11,6 +11,8 @@ use crate::tree::{self, Node, Nodes};
 const FOUND_MAX: usize = 32;
 /// Bytes of one record's texts that are looked at.
 const TEXT_BYTES_MAX: usize = 64 << 10;
+/// Letters of the shortest value: `a@b.cd`, `::1` apart.
+const SHORTEST: usize = 6;
 /// Levels that are gone down.
 const DEPTH_MAX: usize = 32;
 
@@ -56,11 +58,11 @@ impl Shape {
         }
     }
 
-    /// The part of a word of text that has the form; `name` is what it is called.
-    fn of<'t>(self, word: &'t str, name: &str) -> Option<&'t str> {
+    /// The part of a word of text that has the form.
+    fn of<'t>(self, word: &'t str, called: &Called<'_>) -> Option<&'t str> {
         match self {
-            Self::Hash => hash(word, name),
-            Self::Ip => address(word, name),
+            Self::Hash => hash(word),
+            Self::Ip => address(word, called),
             Self::Mail => mail(word),
             Self::Url => url(word),
             Self::Mac => mac(word),
@@ -70,82 +72,115 @@ impl Shape {
 
 /// Values of a record that have a form, each once, in its order.
 pub fn found<'a>(nodes: &Nodes<'a>, shape: Shape) -> Vec<&'a str> {
-    let mut search = Search { shape, found: Vec::new(), left: TEXT_BYTES_MAX };
-    search.visit(nodes, 0, "", DEPTH_MAX);
+    let mut search = Search { shapes: &[shape], nodes, found: Vec::new(), left: TEXT_BYTES_MAX };
+    search.visit(0, Called::default(), DEPTH_MAX);
+    search.found.into_iter().map(|(_, value)| value).collect()
+}
+
+/// Values of a record that have any form.
+pub fn all<'a>(nodes: &Nodes<'a>) -> Vec<(Shape, &'a str)> {
+    let mut search = Search { shapes: &Shape::ALL, nodes, found: Vec::new(), left: TEXT_BYTES_MAX };
+    search.visit(0, Called::default(), DEPTH_MAX);
     search.found
 }
 
-struct Search<'a> {
-    shape: Shape,
-    found: Vec<&'a str>,
+/// What a text is called: by its key and the one above, and by what stands before it or beside it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Called<'c> {
+    key: &'c str,
+    above: &'c str,
+    before: &'c str,
+    /// The object that it is in: `{"type": "sha256", "value": "…"}`.
+    object: usize,
+}
+
+struct Search<'a, 'n> {
+    shapes: &'n [Shape],
+    nodes: &'n Nodes<'a>,
+    found: Vec<(Shape, &'a str)>,
     left: usize,
 }
 
-impl<'a> Search<'a> {
-    fn visit(&mut self, nodes: &Nodes<'a>, index: usize, name: &str, depth: usize) {
+impl<'a> Search<'a, '_> {
+    fn visit(&mut self, index: usize, called: Called<'_>, depth: usize) {
         let Some(depth) = depth.checked_sub(1) else { return };
+        let nodes = self.nodes;
         match nodes.get(index) {
             Some(Node::Object { .. }) => {
-                // `{"type": "sha256", "value": "…"}`: the texts beside a value may name it.
-                let beside = tree::entries(nodes, index).filter_map(|(_, value)| match nodes.get(value) {
-                    Some(Node::String(text)) if text.len() <= 16 => Some(*text),
-                    _ => None,
-                });
-                let beside = beside.take(4).collect::<Vec<_>>().join(" ");
                 for (key, value) in tree::entries(nodes, index) {
-                    self.visit(nodes, value, &format!("{name} {key} {beside}"), depth);
+                    self.visit(value, Called { key, above: called.key, before: "", object: index }, depth);
                 }
             }
-            Some(Node::Array { .. }) => tree::items(nodes, index).for_each(|item| self.visit(nodes, item, name, depth)),
-            Some(Node::String(text)) => self.text(text, name),
+            Some(Node::Array { .. }) => tree::items(nodes, index).for_each(|item| self.visit(item, called, depth)),
+            Some(Node::String(text)) => self.text(text, called),
             _ => {}
         }
     }
 
-    fn text(&mut self, text: &'a str, name: &str) {
+    fn text(&mut self, text: &'a str, called: Called<'_>) {
         let Some(left) = self.left.checked_sub(text.len()) else { return };
         self.left = left;
-        let mut before = "";
-        // A URL may have within it what separates words elsewhere.
-        let whole = self.shape == Shape::Url;
-        let ends = |c: char| {
-            c.is_whitespace() || matches!(c, '"' | '<' | '>' | '|') || (!whole && matches!(c, '\'' | '(' | ')' | '[' | ']' | '{' | '}' | ',' | ';' | '='))
-        };
-        for word in text.split(ends) {
-            if word.is_empty() {
-                continue;
+        if self.shapes.contains(&Shape::Url) && text.contains("://") {
+            // A URL may have within it what separates words elsewhere.
+            for word in text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>' | '|')) {
+                self.word(word, Shape::Url, &called);
             }
-            let named = if before.is_empty() { name } else { before };
-            let found = self.shape.of(word.trim_end_matches(['.', ':']), named).or_else(|| self.shape.of(word, name));
-            if let Some(value) = found.filter(|value| self.found.len() < FOUND_MAX && !self.found.contains(value)) {
-                self.found.push(value);
+        }
+        if text.len() < SHORTEST {
+            return;
+        }
+        let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>' | '|' | '\'' | '(' | ')' | '[' | ']' | '{' | '}' | ',' | ';' | '=');
+        let mut before = "";
+        for word in text.split(ends).filter(|word| !word.is_empty()) {
+            let called = Called { before, ..called };
+            for shape in self.shapes.iter().filter(|shape| word.len() >= SHORTEST && **shape != Shape::Url) {
+                self.word(word, *shape, &called);
             }
             before = word;
         }
     }
+
+    fn word(&mut self, word: &'a str, shape: Shape, called: &Called<'_>) {
+        let found = shape.of(word.trim_end_matches(['.', ':']), called);
+        let Some(value) = found.filter(|value| shape != Shape::Hash || is_digest(self.nodes, called, word, value)) else { return };
+        if self.found.len() < FOUND_MAX && !self.found.iter().any(|(_, have)| *have == value) {
+            self.found.push((shape, value));
+        }
+    }
 }
 
-/// The digest that a text is, without `sha256:` before it.
-fn hash<'t>(word: &'t str, name: &str) -> Option<&'t str> {
+/// Hex digits, as many as a digest has, without `sha256:` before them.
+fn hash(word: &str) -> Option<&str> {
     let digest = word.rsplit_once(':').map_or(word, |(_, digest)| digest);
-    let known = matches!(digest.len(), 32 | 40 | 64 | 96 | 128) && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let called = |text: &str| {
+    let hex = matches!(digest.len(), 32 | 40 | 64 | 96 | 128) && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (hex && digest.bytes().any(|byte| byte.is_ascii_alphabetic())).then_some(digest)
+}
+
+/// Whether something calls it a digest: a number of a trace has as many digits.
+fn is_digest(nodes: &Nodes<'_>, called: &Called<'_>, word: &str, digest: &str) -> bool {
+    let says = |text: &str| {
         let text = text.to_ascii_lowercase();
         ["md5", "sha1", "sha2", "sha3", "sha5", "sha-", "sha_", "hash", "checksum", "digest"].iter().any(|word| text.contains(word))
             && !["imphash", "ja3", "authenti", "pass", "token"].iter().any(|word| text.contains(word))
     };
-    (known && digest.bytes().any(|byte| byte.is_ascii_alphabetic()) && (called(name) || called(word))).then_some(digest)
+    if !called.before.is_empty() && called.before.len() < 16 {
+        return says(called.before) || says(word.strip_suffix(digest).unwrap_or_default());
+    }
+    let beside =
+        || tree::entries(nodes, called.object).take(4).any(|(_, value)| matches!(nodes.get(value), Some(Node::String(text)) if text.len() <= 16 && says(text)));
+    says(called.key) || says(called.above) || says(word.strip_suffix(digest).unwrap_or_default()) || beside()
 }
 
 /// An address, with or without a port; four numbers of a version are none.
-fn address<'t>(word: &'t str, name: &str) -> Option<&'t str> {
-    let lower = name.to_ascii_lowercase();
-    if ["version", "build", "release", "oid", "firmware"].iter().any(|version| lower.contains(version)) {
+fn address<'t>(word: &'t str, called: &Called<'_>) -> Option<&'t str> {
+    if !word.starts_with(|c: char| c.is_ascii_hexdigit() || c == ':') {
         return None;
     }
     let plain = word.strip_prefix("::ffff:").unwrap_or(word);
     let plain = if plain.matches('.').count() == 3 { plain.split_once([':', '/']).map_or(plain, |(address, _)| address) } else { plain };
-    plain.parse::<IpAddr>().ok().filter(|address| !address.is_unspecified() && !address.is_loopback()).map(|_| plain)
+    let found = plain.parse::<IpAddr>().ok().filter(|address| !address.is_unspecified() && !address.is_loopback()).map(|_| plain)?;
+    let key = called.key.to_ascii_lowercase();
+    (!["version", "build", "release", "oid", "firmware"].iter().any(|version| key.contains(version))).then_some(found)
 }
 
 fn mail(word: &str) -> Option<&str> {

@@ -11,7 +11,7 @@ use super::code::Scope;
 use super::columns::{Cell, Cells};
 use super::program::{ClassColumns, Classes, Plan, Program};
 use super::staged::{Marks, Staged};
-use crate::shape::{self, Shape};
+use crate::shape;
 use crate::tree;
 
 /// `severity_id` where nothing says otherwise: informational.
@@ -162,9 +162,7 @@ fn observables<'a>(staged: &mut Staged<'a>, class: &ClassColumns, scope: &Scope<
     }
     if unforeseen {
         let known = |value: &str| staged.observed.iter().any(|observed| matches!(observed.cell, Cell::Text(text) if text.eq_ignore_ascii_case(value)));
-        for shape in Shape::ALL {
-            shape::found(scope.nodes, shape).into_iter().filter(|value| !known(value)).for_each(|value| push(RAW, shape.observable(), value));
-        }
+        shape::all(scope.nodes).into_iter().filter(|(_, value)| !known(value)).for_each(|(shape, value)| push(RAW, shape.observable(), value));
     }
     if !rows.is_empty() && staged.get(class.common.observables).is_none() {
         staged.put(class.common.observables, Cell::Rows(rows.into_bump_slice()));
