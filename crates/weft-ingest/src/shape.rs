@@ -158,17 +158,18 @@ fn hash(word: &str) -> Option<&str> {
 
 /// Whether something calls it a digest: a number of a trace has as many digits.
 fn is_digest(nodes: &Nodes<'_>, called: &Called<'_>, word: &str, digest: &str) -> bool {
-    let says = |text: &str| {
+    let has = |text: &str, words: &[&str]| {
         let text = text.to_ascii_lowercase();
-        ["md5", "sha1", "sha2", "sha3", "sha5", "sha-", "sha_", "hash", "checksum", "digest"].iter().any(|word| text.contains(word))
-            && !["imphash", "ja3", "authenti", "pass", "token"].iter().any(|word| text.contains(word))
+        words.iter().any(|word| text.contains(word))
     };
-    if !called.before.is_empty() && called.before.len() < 16 {
-        return says(called.before) || says(word.strip_suffix(digest).unwrap_or_default());
+    let denies = |text: &str| has(text, &["imphash", "ja3", "authenti", "pass", "token"]);
+    let says = |text: &str| has(text, &["md5", "sha1", "sha2", "sha3", "sha5", "sha-", "sha_", "hash", "checksum", "digest"]) && !denies(text);
+    if called.before.len() < 16 && denies(called.before) {
+        return false;
     }
     let beside =
         || tree::entries(nodes, called.object).take(4).any(|(_, value)| matches!(nodes.get(value), Some(Node::String(text)) if text.len() <= 16 && says(text)));
-    says(called.key) || says(called.above) || says(word.strip_suffix(digest).unwrap_or_default()) || beside()
+    says(called.before) || says(called.key) || says(called.above) || says(word.strip_suffix(digest).unwrap_or_default()) || beside()
 }
 
 /// An address, with or without a port; four numbers of a version are none.
