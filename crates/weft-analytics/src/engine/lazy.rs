@@ -56,7 +56,8 @@ pub(crate) struct Keywords {
 #[derive(Default)]
 pub(crate) struct Memo {
     values: RefCell<HashMap<(usize, u32), bool>>,
-    keywords: RefCell<HashMap<usize, Vec<Leaf>>>,
+    /// By row: the keywords in it, once searched for.
+    keywords: RefCell<Vec<Option<Box<[Leaf]>>>>,
     /// Expressions that gave up because they took too many steps.
     pub(crate) given_up: Cell<u32>,
 }
@@ -113,7 +114,12 @@ impl Lazy {
         match &self.test {
             LazyTest::Keyword(keyword) => {
                 let mut known = memo.keywords.borrow_mut();
-                within.rows().for_each(|row| keep(row, known.entry(row).or_insert_with(|| keywords.of(view, row)).binary_search(keyword).is_ok()));
+                known.resize(view.rows(), None);
+                for row in within.rows() {
+                    let Some(known) = known.get_mut(row) else { continue };
+                    let here = known.get_or_insert_with(|| keywords.of(view, row).into());
+                    keep(row, here.binary_search(keyword).is_ok());
+                }
             }
             LazyTest::Field { place, other, cased } => {
                 let (values, others) = (view.values(self.field), view.values(other.1));

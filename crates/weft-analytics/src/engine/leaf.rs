@@ -141,7 +141,10 @@ impl FieldProgram {
         scratch.hits.clear();
         scratch.asked.clear();
         scratch.asked.resize(values.distinct(), None);
-        for row in within.rows() {
+        // Of most fields no value meets a test: then the rows need no look.
+        let few = values.distinct() <= within.count();
+        let silent = few && (0..values.distinct()).all(|id| u32::try_from(id).is_ok_and(|id| self.hits(values, id, scratch).0 == scratch.hits.len()));
+        for row in within.rows().take_while(|_| !silent) {
             for id in values.ids(row) {
                 let (from, to) = self.hits(values, id, scratch);
                 scratch.hits.get(from..to).into_iter().flatten().for_each(|leaf| leaves.set(*leaf, row));
