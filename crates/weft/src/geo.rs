@@ -41,11 +41,20 @@ fn open(path: &Path) -> Result<Arc<dyn Places>, Fault> {
 /// # Errors
 /// The database that the configuration names cannot be read.
 pub fn equip(engine: &mut Engine, home: &Home) -> Result<(), Fault> {
-    if let Some(path) = &home.config.analytics.geoip {
-        engine.set_places(&open(path)?);
-    }
+    give_places(engine, home)?;
     for (rule, reason) in engine.off() {
         tracing::info!(rule = rule.title, "{reason}");
+    }
+    Ok(())
+}
+
+/// The same, and tells nothing.
+///
+/// # Errors
+/// As [`equip`].
+pub fn give_places(engine: &mut Engine, home: &Home) -> Result<(), Fault> {
+    if let Some(path) = &home.config.analytics.geoip {
+        engine.set_places(&open(path)?);
     }
     Ok(())
 }

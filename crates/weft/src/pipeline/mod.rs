@@ -43,9 +43,9 @@ const FINDINGS_MAX: usize = 1024;
 /// Newest waits, from arrival to visible, that the metric is computed from.
 const WAITS_MAX: usize = 50_000;
 /// Published bytes at which a commit is made before its time.
-const COMMIT_BYTES: usize = 64 << 20;
+const COMMIT_BYTES: usize = 96 << 20;
 /// Published bytes at which workers wait for a commit: the bound of the tail's memory.
-pub(crate) const TAIL_BYTES_MAX: usize = 128 << 20;
+pub(crate) const TAIL_BYTES_MAX: usize = 192 << 20;
 /// Between two looks at whether all is mapped.
 const LOOK: Duration = Duration::from_millis(20);
 /// How often the size of the tail is looked at; at full speed it grows by a few bytes a microsecond.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
 use weft_analytics::Engine;
+use weft_lake::Lake;
 use weft_lake::past::Sieve;
-use weft_lake::{Lake, holds_events};
-use weft_model::{ClassUid, Detector as _, EventBatch, Timestamp};
+use weft_model::{ClassUid, Detector as _, EventBatch, Timestamp, ocsf};
 
 use super::stand::LoopContent;
 use crate::cli::Fault;
@@ -19,13 +19,13 @@ const EVENTS_MAX: u64 = 20_000_000;
 /// Shows the days that matter to analytics without a history.
 pub(super) async fn from_lake(lake: &Lake, home: &Home, rules: &mut Engine, content: &LoopContent) -> Result<(), Fault> {
     let Some((ids, look_back_ms)) = rules.unlearned() else { return Ok(()) };
-    let days = days(lake, look_back_ms);
+    let begun = std::time::Instant::now();
+    let (mut learner, _) = weft_analytics::compile_with(&content.behaviours, &content.hunts.fields, &content.hunts.pipelines);
+    geo::give_places(&mut learner, home)?;
+    let days = days(lake, &learner, look_back_ms);
     if days.is_empty() {
         return Ok(());
     }
-    let begun = std::time::Instant::now();
-    let (mut learner, _) = weft_analytics::compile_with(&content.behaviours, &content.hunts.fields, &content.hunts.pipelines);
-    geo::equip(&mut learner, home)?;
     let mut events = 0;
     for day in &days {
         let (since, until) = (Timestamp(*day), Timestamp(day.saturating_add(Timestamp::DAY_MS)));
@@ -38,26 +38,37 @@ pub(super) async fn from_lake(lake: &Lake, home: &Home, rules: &mut Engine, cont
     Ok(())
 }
 
-/// The beginnings of the days that are shown, oldest first, in milliseconds: as far back as the longest
-/// analytic looks, and a day before, so that its history is full.
-fn days(lake: &Lake, look_back_ms: i64) -> Vec<i64> {
-    let mut rows: BTreeMap<i64, u64> = BTreeMap::new();
-    for day in lake.stored().into_iter().filter(|day| holds_events(&day.table)) {
-        if let Ok(nanos) = string_to_timestamp_nanos(&day.day) {
-            *rows.entry(nanos / 1_000_000).or_default() += day.rows;
+/// The beginnings of the days that are shown, oldest first, in milliseconds: of each class that is read as
+/// far back from its newest event as the longest analytic looks, and a day before, so that the history is full.
+/// Classes go by themselves, because an import is of another time than what the mesh tells of itself.
+fn days(lake: &Lake, learner: &Engine, look_back_ms: i64) -> Vec<i64> {
+    let of_class = |table: &str| ocsf::schema().class_by_name(table).map(|class| ClassUid(class.uid));
+    let mut tables: BTreeMap<String, BTreeMap<i64, u64>> = BTreeMap::new();
+    for day in lake.stored() {
+        let matters = of_class(&day.table).is_some_and(|class| !columns(learner, class).is_empty());
+        if let (true, Ok(nanos)) = (matters, string_to_timestamp_nanos(&day.day)) {
+            tables.entry(day.table).or_default().insert(nanos / 1_000_000, day.rows);
         }
     }
-    let Some((newest, _)) = rows.last_key_value() else { return Vec::new() };
-    let oldest = newest.saturating_sub(look_back_ms + Timestamp::DAY_MS);
+    let mut rows: BTreeMap<i64, u64> = BTreeMap::new();
+    for days in tables.values() {
+        let oldest = days.last_key_value().map_or(0, |(newest, _)| newest.saturating_sub(look_back_ms + Timestamp::DAY_MS));
+        days.range(oldest..).for_each(|(day, count)| *rows.entry(*day).or_default() += count);
+    }
     let mut left = EVENTS_MAX;
     let fits = |(_, rows): &(&i64, &u64)| {
         let fits = left > 0;
         left = left.saturating_sub(**rows);
         fits
     };
-    let mut days: Vec<i64> = rows.range(oldest..).rev().take_while(fits).map(|(day, _)| *day).collect();
+    let mut days: Vec<i64> = rows.iter().rev().take_while(fits).map(|(day, _)| *day).collect();
     days.reverse();
     days
+}
+
+fn columns(engine: &Engine, class: ClassUid) -> Vec<String> {
+    let reads = engine.reads();
+    if reads.is_empty() || reads.contains(&class) { engine.columns(class).into_iter().collect() } else { Vec::new() }
 }
 
 /// An engine that is shown the past.
@@ -65,8 +76,7 @@ struct Pupil<'e>(&'e mut Engine);
 
 impl Sieve for Pupil<'_> {
     fn columns(&self, class: ClassUid) -> Vec<String> {
-        let reads = self.0.reads();
-        if reads.is_empty() || reads.contains(&class) { self.0.columns(class).into_iter().collect() } else { Vec::new() }
+        columns(self.0, class)
     }
 
     fn rows(&mut self, batch: &EventBatch) -> Vec<usize> {
