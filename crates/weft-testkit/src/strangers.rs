@@ -57,7 +57,7 @@ pub struct Outcome {
 pub fn measure(parts: usize) -> Outcome {
     let (full, _) = registry();
     let names: Vec<String> = connectors().into_iter().map(|source| source.name).collect();
-    let generic: BTreeSet<&str> = full.programs.iter().filter(|program| program.generic).filter_map(|program| program.stream.0.split('/').next()).collect();
+    let generic = generic(&full);
     let mut outcome = Outcome::default();
     for part in 0..parts.min(PARTS) {
         let hidden: BTreeSet<&String> = names.iter().filter(|name| !generic.contains(name.as_str())).skip(part).step_by(PARTS).collect();
@@ -75,11 +75,9 @@ pub fn measure(parts: usize) -> Outcome {
 
 impl Outcome {
     fn raw(&mut self, full: &Arc<Registry>, rest: &Arc<Registry>, raw: &Raw) {
-        let (known, stranger) = (Mapper::new(Arc::clone(full)), Mapper::new(Arc::clone(rest)));
-        for (context, record) in &raw.records {
-            let Some(told) = event(&known, &raw.stream, context, record) else { continue };
+        for Guess { context, record, told, guessed } in guesses(full, rest, raw) {
             self.records += 1;
-            let Some(guessed) = event(&stranger, StreamId::AUTO, context, record) else {
+            let Some(guessed) = guessed else {
                 self.rejected += 1;
                 self.notes.push(format!("rejected {}", raw.place));
                 continue;
@@ -144,6 +142,29 @@ impl Outcome {
         }
         text
     }
+}
+
+/// A record, what its connector tells of it, and what is told without the connector.
+pub(crate) struct Guess<'r> {
+    pub(crate) context: &'r Context,
+    pub(crate) record: &'r Bytes,
+    pub(crate) told: Value,
+    /// None where it became no event.
+    pub(crate) guessed: Option<Value>,
+}
+
+/// The records of a scenario that the whole registry understands, as the `rest` of it does by `auto`.
+pub(crate) fn guesses<'r>(full: &Arc<Registry>, rest: &Arc<Registry>, raw: &'r Raw) -> impl Iterator<Item = Guess<'r>> + use<'r> {
+    let (known, stranger) = (Mapper::new(Arc::clone(full)), Mapper::new(Arc::clone(rest)));
+    raw.records.iter().filter_map(move |(context, record)| {
+        let told = event(&known, &raw.stream, context, record)?;
+        Some(Guess { context, record, told, guessed: event(&stranger, StreamId::AUTO, context, record) })
+    })
+}
+
+/// Names of the connectors whose streams are generic.
+pub(crate) fn generic(registry: &Registry) -> BTreeSet<&str> {
+    registry.programs.iter().filter(|program| program.generic).filter_map(|program| program.stream.0.split('/').next()).collect()
 }
 
 fn event(mapper: &Mapper, stream: &str, context: &Context, record: &Bytes) -> Option<Value> {

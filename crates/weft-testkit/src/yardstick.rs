@@ -8,13 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde_json::Value;
-use weft_ingest::{Mapper, Registry};
-use weft_model::{Context, Mapping as _, StreamId};
+use weft_ingest::Registry;
 
 use crate::scenario::{self, Raw};
-use crate::{batch, connectors, registry, root};
+use crate::strangers::{Guess, generic, guesses};
+use crate::{connectors, registry, root};
 
 /// Kinds of values, and by which ends of a path they are known; the first that fits counts.
 const KINDS: [(&str, &[&str]); 24] = [
@@ -71,7 +70,7 @@ pub struct Yardstick {
 /// Measures all connectors' scenario records.
 pub fn measure() -> Yardstick {
     let (full, _) = registry();
-    let generic: BTreeSet<&str> = full.programs.iter().filter(|program| program.generic).filter_map(|program| program.stream.0.split('/').next()).collect();
+    let generic = generic(&full);
     let kept = |name: &str| generic.contains(name) || matches!(name, "ecs" | "ocsf");
     let names: Vec<String> = connectors().into_iter().map(|source| source.name).filter(|name| !kept(name)).collect();
     let alone: Vec<_> = connectors().into_iter().filter(|source| kept(&source.name)).collect();
@@ -116,16 +115,15 @@ impl Yardstick {
 
 impl Half {
     fn raw(&mut self, full: &Arc<Registry>, alone: &Arc<Registry>, raw: &Raw) {
-        let (known, stranger) = (Mapper::new(Arc::clone(full)), Mapper::new(Arc::clone(alone)));
-        for (context, record) in &raw.records {
-            let Some(told) = event(&known, &raw.stream, context, record) else { continue };
+        for Guess { told, guessed, .. } in guesses(full, alone, raw) {
             self.records += 1;
-            let Some(guessed) = event(&stranger, StreamId::AUTO, context, record) else {
-                self.rejected += 1;
-                self.notes.push(format!("rejected {}", raw.place));
-                continue;
-            };
-            self.compare(&told, &guessed, &raw.place);
+            match guessed {
+                Some(guessed) => self.compare(&told, &guessed, &raw.place),
+                None => {
+                    self.rejected += 1;
+                    self.notes.push(format!("rejected {}", raw.place));
+                }
+            }
         }
     }
 
@@ -154,11 +152,6 @@ impl Half {
         let mille = (found * 1000).checked_div(all).unwrap_or(1000);
         format!("{found} of {all} {}.{} %", mille / 10, mille % 10)
     }
-}
-
-fn event(mapper: &Mapper, stream: &str, context: &Context, record: &Bytes) -> Option<Value> {
-    let mapped = mapper.map(&batch(stream, context.clone(), vec![record.clone()]));
-    mapped.batches.iter().flat_map(weft_model::EventBatch::to_json).next()
 }
 
 /// Values of an event by their kind.

@@ -75,7 +75,7 @@ impl Hunts {
     }
 }
 
-/// Rules over the past: what they ask of events tells which rows they are shown.
+/// Rules over the past, to hunt or to learn: what they ask of events tells which rows they are shown.
 pub(crate) struct RuleSieve<'e> {
     engine: &'e mut Engine,
     progress: Option<&'e Progress>,

@@ -1,7 +1,5 @@
-//! What is usual is learned from the past: by an engine of its own, which is shown what was stored and
-//! tells nothing, and whose memory the running one takes over.
-
-use weft_model::{Detector as _, EventBatch, Timestamp};
+//! What is usual is learned from the past: by an engine of its own, which is shown what was stored, of
+//! whose findings nobody wants to know, and whose memory the running one takes over.
 
 use super::{Engine, written};
 
@@ -13,16 +11,6 @@ impl Engine {
         let of = |rule: usize| self.rules.get(rule).map(|loaded| loaded.rule.id.clone());
         let (ids, spans): (Vec<String>, Vec<i64>) = fresh.filter_map(|baseline| Some((of(baseline.rule)?, baseline.asked().learn_ms))).unzip();
         spans.into_iter().max().map(|longest| (ids, longest))
-    }
-
-    /// Takes in events of the past, of whose findings nobody wants to know.
-    pub fn learn(&mut self, batch: &EventBatch) {
-        drop(self.observe(batch));
-    }
-
-    /// All events before `until` were shown.
-    pub fn learned(&mut self, until: Timestamp) {
-        drop(self.advance(until));
     }
 
     /// Takes over what `other` learned, for the analytics that know no history themselves.

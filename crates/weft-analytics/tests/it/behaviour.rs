@@ -242,8 +242,8 @@ fn what_is_usual_is_learned_from_the_past_and_nothing_of_it_is_told() {
         // Rows that no analytic asks for need not be shown.
         let batch = batch(1, day);
         assert_eq!(learner.rows(&batch), [0, 1]);
-        learner.learn(&batch);
-        learner.learned(Timestamp(day[1]["time"].as_i64().unwrap() + 1));
+        drop(learner.observe(&batch));
+        drop(learner.advance(Timestamp(day[1]["time"].as_i64().unwrap() + 1)));
     }
     running.adopt(learner);
     assert_eq!(running.unlearned(), None);
@@ -257,7 +257,7 @@ fn what_is_usual_is_learned_from_the_past_and_nothing_of_it_is_told() {
     // Who knows a history keeps it, and a behaviour that is another one learns nothing.
     let mut other = engine("{first_seen: {value: country, by: [user.name], learn: 15d}}");
     let mut learner = engine(weft);
-    learner.learn(&batch(1, &past));
+    drop(learner.observe(&batch(1, &past)));
     other.adopt(learner);
     assert!(other.unlearned().is_some());
 }

@@ -18,7 +18,7 @@ use weft_model::{ClassUid, EventBatch, Timestamp};
 
 use super::{Looked, Past, SOURCE, class_of};
 use crate::LakeError;
-use crate::lake::{Lake, Reader};
+use crate::lake::Lake;
 use crate::table::DataFile;
 use crate::table::schema::TIME;
 
@@ -45,17 +45,6 @@ impl Lake {
     /// [`LakeError`] when a file cannot be read at all; damaged files are left out, as by queries.
     pub async fn sift(&self, since: Timestamp, until: Timestamp, sieve: &mut dyn Sieve) -> Result<Looked, LakeError> {
         let past = Past { root: &self.0.root, store: &self.0.checked, view: self.0.tail.view() };
-        past.sift((since.0, until.0), sieve).await
-    }
-}
-
-impl Reader {
-    /// As [`Lake::sift`], over what was there at the last refresh.
-    ///
-    /// # Errors
-    /// As [`Lake::sift`].
-    pub async fn sift(&self, since: Timestamp, until: Timestamp, sieve: &mut dyn Sieve) -> Result<Looked, LakeError> {
-        let past = Past { root: &self.root, store: &self.checked, view: self.tail.view() };
         past.sift((since.0, until.0), sieve).await
     }
 }
