@@ -108,9 +108,11 @@ fn report(pipeline: &crate::pipeline::Pipeline, read: &ReadCount, before: &BTree
     let seconds = begun.elapsed().as_secs_f64().max(0.001);
     let mut rows = Rows::new(["what", "count"]);
     let mut push = |what: String, count: Value| rows.push([what.into(), count]);
-    push("read".to_owned(), read.records.into());
     let stats = pipeline.stats().all();
     let sum = |of: &dyn Fn(&crate::pipeline::SourceStat) -> u64| stats.iter().filter(|(source, _)| &*source.0 != "weft").map(|(_, stat)| of(stat)).sum::<u64>();
+    // Who was interrupted did not come to count; the log knows what it took.
+    let records = read.records.max(sum(&|stat| stat.read));
+    push("read".to_owned(), records.into());
     push("duplicates".to_owned(), sum(&|stat| stat.duplicates).into());
     push("mapped".to_owned(), sum(&|stat| stat.mapped).into());
     push("rejected".to_owned(), sum(&|stat| stat.rejected).into());
@@ -122,7 +124,7 @@ fn report(pipeline: &crate::pipeline::Pipeline, read: &ReadCount, before: &BTree
     }
     push("findings".to_owned(), pipeline.findings_found().into());
     push("seconds".to_owned(), ((seconds * 1000.0).round() / 1000.0).into());
-    push("records per second".to_owned(), (read.records as f64 / seconds).round().into());
+    push("records per second".to_owned(), (records as f64 / seconds).round().into());
     out.rows(&rows)
 }
 
