@@ -3,6 +3,8 @@
 
 mod access;
 mod exact;
+mod graph;
+mod person;
 mod rules;
 
 use std::net::IpAddr;
