@@ -206,3 +206,186 @@ export interface LoopState {
     trace_id: string | null;
   }[];
 }
+
+export interface Named {
+  uid: string;
+  name: string;
+}
+
+export type IncidentState = "new" | "in_progress" | "closed";
+export type IncidentVerdict =
+  "true_positive" | "benign" | "false_positive" | "test" | "insufficient_data";
+
+export interface IncidentEntity {
+  kind: string;
+  name: string;
+  seen: string;
+  findings: number;
+}
+
+export interface IncidentRow {
+  uid: string;
+  title: string;
+  severity_id: number;
+  state: IncidentState;
+  owner: string | null;
+  verdict: IncidentVerdict | null;
+  entities: IncidentEntity[];
+  tools: string[];
+  tactics: Named[];
+  first_evidence: number;
+  last_evidence: number;
+  detected: number;
+  findings: number;
+}
+
+export interface EvidenceEvent {
+  uid: string;
+  time: number;
+  class_uid: number;
+  tool: string | null;
+  message: string | null;
+}
+
+export interface IncidentFinding {
+  uid: string;
+  event: string | null;
+  time: number;
+  begin: number;
+  title: string;
+  analytic: string;
+  severity_id: number;
+  techniques: Named[];
+  tactics: Named[];
+  entities: IncidentEntity[];
+  tools: string[];
+  evidence: EvidenceEvent[];
+  evidence_count: number;
+}
+
+export interface IncidentJoin {
+  earlier: string;
+  later: string;
+  entity: string | null;
+  earlier_has: string | null;
+  later_has: string | null;
+  person: string | null;
+  gap_ms: number;
+}
+
+export interface EntityRisk {
+  kind: string;
+  entity: string;
+  score: number;
+  level_id: number;
+  level: string;
+  criticality: string;
+  findings: number;
+  newest: number;
+  because_of: {
+    finding: string;
+    title: string;
+    analytic: string;
+    severity_id: number;
+    time: number;
+    part: number;
+  }[];
+}
+
+export interface IncidentDetail extends IncidentRow {
+  narrative: string;
+  closing: { verdict: IncidentVerdict; reason: string; by: string; time: number } | null;
+  members: IncidentFinding[];
+  forgotten: number;
+  joins: IncidentJoin[];
+  hubs: string[];
+  decided: string[];
+  versions: { time: number; what: string; findings: number; severity_id: number }[];
+  risks: EntityRisk[];
+  trace_id: string;
+}
+
+export type IncidentAction =
+  | { action: "merge"; incidents: string[] }
+  | { action: "split"; incident: string; findings: string[] }
+  | { action: "close"; incident: string; verdict: IncidentVerdict; reason: string }
+  | { action: "reopen"; incident: string }
+  | { action: "assign"; incident: string; owner: string };
+
+export type RuleKind = "detection" | "correlation" | "behaviour" | "filter";
+export type RuleState = "ready" | "off" | "never" | "suspended";
+
+export interface RuleView {
+  id: string;
+  title: string;
+  description: string;
+  file: string;
+  line: number;
+  severity_id: number;
+  kind: RuleKind;
+  state: RuleState;
+  reason: string | null;
+  techniques: Named[];
+  tactics: string[];
+  connectors: string[];
+  fired: number;
+  last_fired: number | null;
+}
+
+export interface HuntView {
+  name: string;
+  title: string;
+  hypothesis: string;
+  severity_id: number;
+  techniques: Named[];
+  every_ms: number | null;
+  look_back_ms: number;
+  last: { time: number; hits: number | null; detail: string | null } | null;
+  fired: number;
+}
+
+export interface DetectionState {
+  rules: RuleView[];
+  refused: string[];
+  hunts: HuntView[];
+  tactics: Named[];
+  attack_version: string;
+  counted_since: number;
+  memory: {
+    groups: number;
+    events: number;
+    entities: number;
+    evicted: number;
+    late: number;
+    incidents_evicted: number;
+    risk_evicted: number;
+  };
+}
+
+export interface FeedView {
+  name: string;
+  from: string;
+  every_ms: number;
+  success_ms: number | null;
+  changed_ms: number | null;
+  next_ms: number | null;
+  faults: number;
+  error: string | null;
+  remarks: string[];
+}
+
+export interface IntelligenceState {
+  feeds: FeedView[];
+  sources: {
+    name: string;
+    origin: string;
+    imported_ms: number;
+    indicators: number;
+    suppressed: number;
+    gaps: number;
+  }[];
+  exact: number;
+  networks: number;
+  warning_lists: number;
+  faults: string[];
+}

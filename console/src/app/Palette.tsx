@@ -43,6 +43,24 @@ export default function Palette({ onClose, toggleTheme, signOut }: Props) {
         icon: "search" as const,
         run: () => void navigate({ to: "/events", search: { q } }),
       })),
+      {
+        name: "Closed incidents",
+        group: "Show",
+        icon: "incidents",
+        run: () => void navigate({ to: "/incidents", search: { state: "closed" } }),
+      },
+      {
+        name: "Rules that cannot fire here",
+        group: "Show",
+        icon: "detections",
+        run: () => void navigate({ to: "/detections", search: { state: "never" } }),
+      },
+      {
+        name: "Rules that fired",
+        group: "Show",
+        icon: "detections",
+        run: () => void navigate({ to: "/detections", search: { state: "fired" } }),
+      },
       { name: "Change colours", group: "Do", icon: "sun", run: toggleTheme },
       {
         name: "Copy a link to this view",

@@ -13,12 +13,14 @@ const loadPalette = () => import("./Palette");
 const Palette = lazy(loadPalette);
 
 export const PAGES: {
-  to: "/events" | "/query" | "/loop" | "/sources";
+  to: "/incidents" | "/events" | "/query" | "/detections" | "/loop" | "/sources";
   name: string;
   icon: IconName;
 }[] = [
   { to: "/events", name: "Events", icon: "events" },
+  { to: "/incidents", name: "Incidents", icon: "incidents" },
   { to: "/query", name: "Query", icon: "query" },
+  { to: "/detections", name: "Detections", icon: "detections" },
   { to: "/loop", name: "Loop", icon: "loop" },
   { to: "/sources", name: "Sources", icon: "sources" },
 ];
@@ -117,7 +119,13 @@ function Frame({ version, signOut }: { version: string; signOut: () => void }) {
             </ActionIcon>
           </Tooltip>
           <Tooltip label={`Sign out of Weft ${version}`}>
-            <ActionIcon variant="subtle" color="gray" onClick={signOut} aria-label="Sign out">
+            <ActionIcon
+              className={css.out ?? ""}
+              variant="subtle"
+              color="gray"
+              onClick={signOut}
+              aria-label="Sign out"
+            >
               <Icon name="out" />
             </ActionIcon>
           </Tooltip>

@@ -5,6 +5,7 @@ import {
   lazyRouteComponent,
   redirect,
 } from "@tanstack/react-router";
+import type { RuleState } from "../api/types";
 import { Empty, Failure, Loading } from "../parts/States";
 import { isRange, type RangeName } from "../lib/time";
 import { Shell } from "./Shell";
@@ -41,6 +42,38 @@ export function eventsSearch(search: Record<string, unknown>): EventsSearch {
   };
 }
 
+/** Which incidents the list shows. */
+export interface IncidentsSearch {
+  state?: "closed" | "all";
+  q?: string;
+}
+
+export function incidentsSearch(search: Record<string, unknown>): IncidentsSearch {
+  const state = search["state"];
+  return {
+    state: state === "closed" || state === "all" ? state : undefined,
+    q: text(search["q"]),
+  };
+}
+
+/** Which rules the list shows. */
+export interface DetectionsSearch {
+  state?: RuleState | "silent" | "fired";
+  tactic?: string;
+  q?: string;
+}
+
+const RULE_STATES = ["ready", "off", "never", "suspended", "silent", "fired"];
+
+export function detectionsSearch(search: Record<string, unknown>): DetectionsSearch {
+  const state = text(search["state"]);
+  return {
+    state: state && RULE_STATES.includes(state) ? (state as DetectionsSearch["state"]) : undefined,
+    tactic: text(search["tactic"]),
+    q: text(search["q"]),
+  };
+}
+
 const root = createRootRoute({
   component: Shell,
   notFoundComponent: () => (
@@ -69,6 +102,29 @@ const routes = root.addChildren([
       sql: text(search["sql"]),
     }),
     component: lazyRouteComponent(() => import("../pages/query/QueryPage"), "QueryPage"),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/incidents",
+    validateSearch: incidentsSearch,
+    component: lazyRouteComponent(
+      () => import("../pages/incidents/IncidentsPage"),
+      "IncidentsPage",
+    ),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/incidents/$uid",
+    component: lazyRouteComponent(() => import("../pages/incidents/IncidentPage"), "IncidentPage"),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/detections",
+    validateSearch: detectionsSearch,
+    component: lazyRouteComponent(
+      () => import("../pages/detections/DetectionsPage"),
+      "DetectionsPage",
+    ),
   }),
   createRoute({
     getParentRoute: () => root,

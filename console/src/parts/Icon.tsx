@@ -1,4 +1,7 @@
 const PATHS = {
+  incidents: "M12 4.5l8.5 15h-17ZM12 10.5v4M12 17h.01",
+  detections:
+    "M12 20a8 8 0 1 0 0-16 8 8 0 0 0 0 16ZM12 15a3 3 0 1 0 0-6 3 3 0 0 0 0 6ZM12 2.5V6M12 18v3.5M2.5 12H6M18 12h3.5",
   events: "M4 6h16M4 12h16M4 18h10",
   query: "M8 8l-4 4 4 4M16 8l4 4-4 4M13.5 6l-3 12",
   loop: "M20 12a8 8 0 1 1-2.5-5.8M20 4v5h-5",

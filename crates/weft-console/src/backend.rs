@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::broadcast;
 
-use crate::api::{ApiError, EventDetail, LedgerAnswer, LoopState, QueryAnswer, QueryRequest, RejectGroup, RunDecision, SourceState, TableInfo};
+use crate::api::{
+    ApiError, DetectionState, EntityRisk, EventDetail, IncidentAction, IncidentDetail, IncidentRow, IntelligenceState, LedgerAnswer, LoopState, QueryAnswer,
+    QueryRequest, RejectGroup, RunDecision, SourceState, TableInfo,
+};
 
 /// One event on its way into the lake.
 #[derive(Debug, Clone)]
@@ -50,7 +53,7 @@ pub trait Backend: Send + Sync + 'static {
     async fn ledger(&self, deep: bool) -> Result<LedgerAnswer, ApiError>;
 
     /// Figures for monitoring, in Prometheus' text format.
-    fn metrics(&self) -> String;
+    async fn metrics(&self) -> String;
 
     /// Findings with what followed from each, latest first, posture checks and metrics.
     async fn loop_state(&self) -> Result<LoopState, ApiError>;
@@ -58,14 +61,27 @@ pub trait Backend: Send + Sync + 'static {
     /// A person approves or refuses a run that waits.
     async fn decide(&self, run: &str, decision: RunDecision) -> Result<(), ApiError>;
 
-    /// The incidents that may still grow, as OCSF Incident Findings.
-    async fn incidents(&self) -> Result<Value, ApiError>;
+    /// The incidents that may still grow, the newest evidence first.
+    async fn incidents(&self) -> Result<Vec<IncidentRow>, ApiError>;
 
-    /// The risk of entities now, highest first, with the findings that make it.
-    async fn risks(&self) -> Result<Value, ApiError>;
+    /// One of them, whole.
+    async fn incident(&self, uid: &str) -> Result<Option<IncidentDetail>, ApiError>;
 
-    /// A person merges or splits incidents.
+    /// A person merges, splits, closes, reopens or assigns; kept before it is obeyed.
+    async fn act_on_incident(&self, action: IncidentAction) -> Result<(), ApiError>;
+
+    /// The same as another part of the program decided it, by findings.
     async fn decide_incident(&self, decision: Value) -> Result<(), ApiError>;
+
+    /// The risk of entities now, highest first, with the findings that make it: the largest of them, or of
+    /// one entity (`user:ada`) all.
+    async fn risks(&self, entity: Option<String>) -> Result<Vec<EntityRisk>, ApiError>;
+
+    /// Rules, hunts, and what they remember.
+    async fn detection(&self) -> Result<DetectionState, ApiError>;
+
+    /// Indicators of others, and the feeds that bring them.
+    async fn intelligence(&self) -> Result<IntelligenceState, ApiError>;
 
     /// Takes an applied run back.
     async fn undo(&self, run: &str) -> Result<(), ApiError>;

@@ -2,11 +2,11 @@
 
 use utoipa::OpenApi;
 
-use crate::routes::{events, loops, query, session, sources};
+use crate::routes::{analytics, events, incidents, loops, query, session, sources};
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Weft console", description = "Events, queries, sources and the loop from a finding to its verified effect."),
+    info(title = "Weft console", description = "Incidents, events, queries, detections, sources and the loop from a finding to its verified effect."),
     paths(
         session::open,
         session::show,
@@ -29,10 +29,14 @@ use crate::routes::{events, loops, query, session, sources};
         loops::state,
         loops::decide,
         loops::undo,
-        loops::incidents,
-        loops::risks,
-        loops::decide_incident,
         loops::latency,
+        incidents::list,
+        incidents::detail,
+        incidents::act,
+        incidents::decide,
+        incidents::risks,
+        analytics::detections,
+        analytics::intelligence,
     )
 )]
 struct Document;

@@ -14,6 +14,10 @@ static NAMES: LazyLock<HashMap<&str, Entry>> = LazyLock::new(|| TABLE.lines().sk
 static TACTICS: LazyLock<HashMap<&str, &str>> =
     LazyLock::new(|| NAMES.iter().filter(|(id, _)| id.starts_with("TA")).map(|(id, entry)| (entry.tactics, *id)).collect());
 
+/// Tactics in the order in which ATT&CK tells an intrusion.
+pub const TACTICS_IN_ORDER: [&str; 14] =
+    ["TA0043", "TA0042", "TA0001", "TA0002", "TA0003", "TA0004", "TA0005", "TA0006", "TA0007", "TA0008", "TA0009", "TA0011", "TA0010", "TA0040"];
+
 /// A technique, or a tactic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
@@ -62,5 +66,6 @@ mod tests {
         assert_eq!(tactic("credential_access"), Some(("TA0006", "Credential Access")));
         assert!(by_id("T0").is_none() && tactic("nothing").is_none());
         assert!(!version().is_empty() && NAMES.len() > 600 && TACTICS.len() == 14);
+        assert!(TACTICS_IN_ORDER.iter().all(|id| by_id(id).is_some_and(|entry| tactic(entry.tactics().next().unwrap()) == Some((*id, entry.name)))));
     }
 }

@@ -45,6 +45,10 @@ pub trait Detector: Send {
     fn checkpoint(&self) -> Option<Vec<u8>> {
         None
     }
+    /// How it is doing: what it set aside, and what its bounds cost.
+    fn report(&self) -> DetectorReport {
+        DetectorReport::default()
+    }
     /// Goes on from a checkpoint.
     ///
     /// # Errors
@@ -52,6 +56,23 @@ pub trait Detector: Send {
     fn restore(&mut self, _saved: &[u8]) -> Result<(), String> {
         Ok(())
     }
+}
+
+/// How a detector is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DetectorReport {
+    /// Ids of analytics that it set aside because they were too slow.
+    pub suspended: Vec<String>,
+    /// What it forgot because there was no room.
+    pub evicted: u64,
+    /// Events that came when their time was over.
+    pub late: u64,
+    /// Groups of events that it holds together.
+    pub groups: u64,
+    /// Events in them.
+    pub events: u64,
+    /// Entities of which it knows what is usual.
+    pub entities: u64,
 }
 
 /// One entity that a finding is about.

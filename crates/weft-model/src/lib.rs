@@ -23,7 +23,7 @@ pub mod trace;
 
 pub use access::{AccessRequest, Approved, Decision, DecisionPoint, Effect, EntityUid, Facts, Proposal, Refused, authorize};
 pub use batch::{ClassUid, Context, EventBatch, Mapped, Mapping, Position, RawBatch, RawRecord, RecordId, Reject, RejectCause, SourceId, StreamId};
-pub use finding::{DETECTION_FINDING, Detector, Entity, Evidence, Finding, Technique};
+pub use finding::{DETECTION_FINDING, Detector, DetectorReport, Entity, Evidence, Finding, Technique};
 pub use policy::{Artifact, Change, Compiled, Dialect, Gap, Plan, Policy, PolicySet};
 pub use ports::{EnforcementPoint, Inventory, PortError, Responder, Source};
 pub use response::{Command, Probe, Receipt};

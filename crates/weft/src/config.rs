@@ -5,6 +5,7 @@
 
 mod access;
 mod doors;
+mod feed;
 mod life;
 mod read;
 
@@ -19,6 +20,7 @@ use weft_ingest::DropPolicy;
 
 pub use access::AccessConfig;
 pub use doors::{DoorsConfig, KafkaConfig, NatsConfig, WebhookConfig};
+pub use feed::{EVERY_MS, FeedConfig, FeedFrom};
 pub use life::LakeLife;
 pub use read::parse;
 
@@ -69,6 +71,8 @@ pub struct Config {
     pub drops: Vec<DropPolicy>,
     /// APIs and buckets to pull from.
     pub sources: Vec<SourceConfig>,
+    /// Intelligence that is fetched by itself.
+    pub feeds: Vec<FeedConfig>,
     /// Access decisions for other tools.
     pub access: AccessConfig,
     /// Limits and budgets.
@@ -228,6 +232,7 @@ impl Default for Config {
             files: Vec::new(),
             drops: Vec::new(),
             sources: Vec::new(),
+            feeds: Vec::new(),
             access: AccessConfig::default(),
             budget: Budget::default(),
             response: ResponseConfig { namespace: None, posture_seconds: 300 },

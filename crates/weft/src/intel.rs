@@ -6,7 +6,9 @@
 //! intel/stamp             another text after each change: a running mesh looks at it
 //! ```
 
+pub mod feed;
 pub mod fetch;
+pub mod import;
 pub mod live;
 pub mod open;
 pub mod retro;

@@ -20,6 +20,7 @@ pub mod pipeline;
 pub mod queue;
 pub mod remote;
 pub mod respond;
+mod rulebook;
 pub mod state;
 pub mod verb;
 pub mod wire;

@@ -3,6 +3,7 @@
 mod access;
 pub mod demo;
 mod doors;
+mod feeds;
 mod hunts;
 mod intel;
 mod learn;
@@ -13,6 +14,7 @@ mod responder;
 mod serve;
 pub mod stand;
 
+pub use feeds::FeedBoard;
 pub(crate) use loops::subjects;
 pub use serve::serve;
 pub use stand::Stand;

@@ -4,6 +4,7 @@ import type { LedgerAccount, LedgerAnswer } from "../../api/types";
 import { count } from "../../lib/format";
 import { Prose } from "../../parts/Prose";
 import { Empty, Failure, Loading } from "../../parts/States";
+import page from "../../parts/Page.module.css";
 import css from "./SourcesPage.module.css";
 
 const REFRESH_MS = 10_000;
@@ -26,7 +27,7 @@ export function Ledger() {
   });
   return (
     <section aria-labelledby="ledger">
-      <h2 className={css.heading} id="ledger">
+      <h2 className={page.heading} id="ledger">
         Conservation ledger
       </h2>
       {ledger.isPending ? (
@@ -59,13 +60,13 @@ function Accounts({ ledger }: { ledger: LedgerAnswer }) {
           ))}
         </ul>
       )}
-      <div className={css.scroll} tabIndex={0} role="region" aria-label="Accounts per source">
-        <table className={css.table}>
+      <div className={page.scroll} tabIndex={0} role="region" aria-label="Accounts per source">
+        <table className={page.table}>
           <thead>
             <tr>
               <th scope="col">Source</th>
               {COLUMNS.map(([key, title]) => (
-                <th key={key} scope="col" className={css.right}>
+                <th key={key} scope="col" className={page.right}>
                   {title}
                 </th>
               ))}
@@ -88,10 +89,10 @@ function Row({ account }: { account: LedgerAccount }) {
     <tr>
       <th scope="row">
         {account.source}
-        <span className={css.stream}>{account.stream}</span>
+        <span className={page.stream}>{account.stream}</span>
       </th>
       {COLUMNS.map(([key]) => (
-        <td key={key} className={css.right} data-some={key === "missing" && account.missing !== 0}>
+        <td key={key} className={page.right} data-some={key === "missing" && account.missing !== 0}>
           {count(Number(account[key]))}
         </td>
       ))}

@@ -5,7 +5,9 @@ import { bytes, count, rate } from "../../lib/format";
 import { span, stamp } from "../../lib/time";
 import { Prose } from "../../parts/Prose";
 import { Empty, Failure, Loading } from "../../parts/States";
+import { Intelligence } from "./Intelligence";
 import { Ledger } from "./Ledger";
+import page from "../../parts/Page.module.css";
 import css from "./SourcesPage.module.css";
 
 const REFRESH_MS = 2_000;
@@ -31,12 +33,13 @@ export function SourcesPage() {
   if (sources.isError)
     return <Failure error={sources.error} retry={() => void sources.refetch()} />;
   return (
-    <div className={css.page} tabIndex={0} role="region" aria-label="Sources and rejects">
-      <div className={css.inner}>
+    <div className={page.page} tabIndex={0} role="region" aria-label="Sources and rejects">
+      <div className={page.inner}>
         <Totals sources={sources.data} />
         <SourceTable sources={sources.data} />
         <Ledger />
-        <h2 className={css.heading}>Rejects by cause</h2>
+        <Intelligence />
+        <h2 className={page.heading}>Rejects by cause</h2>
         {rejects.isPending ? (
           <Loading what="rejects" />
         ) : rejects.isError ? (
@@ -64,7 +67,7 @@ function Totals({ sources }: { sources: SourceState[] }) {
     ],
   ];
   return (
-    <header className={css.totals}>
+    <header className={page.totals}>
       <h1>Sources</h1>
       <dl>
         {facts.map(([value, name]) => (
@@ -104,29 +107,29 @@ function SourceTable({ sources }: { sources: SourceState[] }) {
   }
   const now = Date.now();
   return (
-    <div className={css.scroll} tabIndex={0} role="region" aria-label="Sources">
-      <table className={css.table}>
+    <div className={page.scroll} tabIndex={0} role="region" aria-label="Sources">
+      <table className={page.table}>
         <thead>
           <tr>
             <th scope="col">Source</th>
             <th scope="col">State</th>
-            <th scope="col" className={css.right}>
+            <th scope="col" className={page.right}>
               Records/s
             </th>
             <th scope="col">Recent</th>
-            <th scope="col" className={css.right}>
+            <th scope="col" className={page.right}>
               Raw/s
             </th>
-            <th scope="col" className={css.right}>
+            <th scope="col" className={page.right}>
               Read
             </th>
-            <th scope="col" className={css.right}>
+            <th scope="col" className={page.right}>
               Mapped
             </th>
-            <th scope="col" className={css.right}>
+            <th scope="col" className={page.right}>
               Rejected
             </th>
-            <th scope="col" className={css.right}>
+            <th scope="col" className={page.right}>
               Last
             </th>
           </tr>
@@ -136,7 +139,7 @@ function SourceTable({ sources }: { sources: SourceState[] }) {
             <tr key={`${source.source} ${source.stream}`}>
               <th scope="row">
                 {source.source}
-                <span className={css.stream}>{source.stream}</span>
+                <span className={page.stream}>{source.stream}</span>
               </th>
               <td>
                 <span className={css.health} data-health={source.health}>
@@ -151,17 +154,17 @@ function SourceTable({ sources }: { sources: SourceState[] }) {
                   <span className={css.reason}>{polled(source.poll, now)}</span>
                 ) : null}
               </td>
-              <td className={css.right}>{rate(source.records_per_second)}</td>
+              <td className={page.right}>{rate(source.records_per_second)}</td>
               <td>
                 <Curve values={source.recent} />
               </td>
-              <td className={css.right}>{bytes(source.bytes_per_second)}</td>
-              <td className={css.right}>{count(source.read)}</td>
-              <td className={css.right}>{count(source.mapped)}</td>
-              <td className={css.right} data-some={source.rejected > 0}>
+              <td className={page.right}>{bytes(source.bytes_per_second)}</td>
+              <td className={page.right}>{count(source.read)}</td>
+              <td className={page.right}>{count(source.mapped)}</td>
+              <td className={page.right} data-some={source.rejected > 0}>
                 {count(source.rejected)}
               </td>
-              <td className={css.right}>
+              <td className={page.right}>
                 {source.last_ms === null ? "never" : `${span(now - source.last_ms)} ago`}
               </td>
             </tr>
@@ -191,16 +194,16 @@ function RejectTable({ rejects }: { rejects: RejectGroup[] }) {
   if (rejects.length === 0)
     return <Empty title="No rejects">Every raw record became an event.</Empty>;
   return (
-    <div className={css.scroll} tabIndex={0} role="region" aria-label="Rejects">
-      <table className={css.table}>
+    <div className={page.scroll} tabIndex={0} role="region" aria-label="Rejects">
+      <table className={page.table}>
         <thead>
           <tr>
             <th scope="col">Stream</th>
             <th scope="col">Cause</th>
-            <th scope="col" className={css.right}>
+            <th scope="col" className={page.right}>
               Count
             </th>
-            <th scope="col" className={css.right}>
+            <th scope="col" className={page.right}>
               Last
             </th>
             <th scope="col">Example</th>
@@ -211,13 +214,13 @@ function RejectTable({ rejects }: { rejects: RejectGroup[] }) {
             <tr key={group.group}>
               <th scope="row">
                 {group.stream}
-                <span className={css.stream}>{group.group}</span>
+                <span className={page.stream}>{group.group}</span>
               </th>
               <td className={css.cause}>
                 <Prose text={group.cause} />
               </td>
-              <td className={css.right}>{count(group.count)}</td>
-              <td className={css.right}>{stamp(group.last_ms).slice(5)}</td>
+              <td className={page.right}>{count(group.count)}</td>
+              <td className={page.right}>{stamp(group.last_ms).slice(5)}</td>
               <td className={css.example} title={group.example}>
                 {group.example}
               </td>

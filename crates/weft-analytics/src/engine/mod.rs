@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
-use weft_model::{ClassUid, Detector, EventBatch, Finding, Timestamp};
+use weft_model::{ClassUid, Detector, DetectorReport, EventBatch, Finding, Timestamp};
 
 use self::baseline::{Baseline, Places, Reading, Unusual};
 use self::bits::Bits;
@@ -414,6 +414,12 @@ impl Detector for Engine {
     fn lookback_ms(&self) -> i64 {
         let learned = self.baselines.iter().map(|baseline| baseline.asked().learn_ms);
         learned.chain([self.correlator.lookback_ms()]).max().unwrap_or(0)
+    }
+
+    fn report(&self) -> DetectorReport {
+        let Pressure { evicted, late, groups, events, entities } = self.pressure();
+        let suspended = self.suspended().map(str::to_owned).collect();
+        DetectorReport { suspended, evicted, late, groups: groups as u64, events: events as u64, entities: entities as u64 }
     }
 
     fn checkpoint(&self) -> Option<Vec<u8>> {

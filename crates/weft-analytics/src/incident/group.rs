@@ -7,7 +7,7 @@ use weft_model::{Finding, Timestamp};
 use super::decision::What;
 use super::hub::Hubs;
 use super::join::{Phase, REACH_MAX_MS, belongs};
-use super::{By, Decision, Incident, Join, Member, uid_of};
+use super::{By, Decision, Incident, Join, Member, Standing, uid_of};
 use crate::entity::{EntityKind, Known, Resolved, fits, resolve};
 
 /// A finding with what grouping asks of it.
@@ -90,6 +90,12 @@ pub(super) fn groups(nodes: &[&Node], known: &Known, decisions: &[Decision], pas
     sweep.finish(decisions, pasts)
 }
 
+/// Whether a split was taken back by a later decision.
+fn is_undone(decisions: &[Decision], cut: usize) -> bool {
+    let later = decisions.get(cut + 1..).unwrap_or_default();
+    decisions.get(cut).is_some_and(|decision| decision.is_undone(later))
+}
+
 struct Sweep<'f> {
     nodes: &'f [&'f Node],
     parents: Vec<usize>,
@@ -117,6 +123,9 @@ impl<'f> Sweep<'f> {
         let mut sides: HashMap<usize, BTreeMap<usize, bool>> = HashMap::new();
         for (cut, decision) in decisions.iter().enumerate() {
             let What::Split(_, leave, stay) = &decision.what else { continue };
+            if is_undone(decisions, cut) {
+                continue;
+            }
             for (uids, side) in [(leave, true), (stay, false)] {
                 for place in uids.iter().filter_map(|uid| places.get(uid.as_str())) {
                     sides.entry(*place).or_default().insert(cut, side);
@@ -290,9 +299,9 @@ impl<'f> Sweep<'f> {
     /// Whether what is kept of an incident is of this group; of one that a person split, findings that left
     /// take along what was theirs.
     fn owns(&self, places: &[usize], uid: &str, past: &Past, decisions: &[Decision], members: &mut Vec<Member>) -> bool {
-        let leaving = decisions.iter().filter_map(|decision| match &decision.what {
-            What::Split(_, leave, _) => Some(leave),
-            What::Merge(_) => None,
+        let leaving = decisions.iter().enumerate().filter_map(|(cut, decision)| match &decision.what {
+            What::Split(_, leave, _) => (!is_undone(decisions, cut)).then_some(leave),
+            What::Merge(_) | What::Close(_) | What::Reopen(..) | What::Assign(..) => None,
         });
         let left: BTreeSet<&String> = leaving.flatten().collect();
         let of_past = |at: &&usize| self.nodes.get(**at).is_some_and(|node| node.past.as_deref() == Some(uid));
@@ -320,12 +329,10 @@ impl<'f> Sweep<'f> {
         let hubs = before.values().flat_map(|past| &past.hubs).chain(places.iter().filter_map(|at| self.touched.get(at)).flatten());
         let hubs: BTreeSet<String> = hubs.cloned().collect();
         let own: BTreeSet<&str> = members.iter().map(|member| member.uid.as_str()).collect();
-        let concerns = |decision: &&Decision| match &decision.what {
-            What::Merge(named) => named.iter().filter(|(_, finding)| own.contains(finding.as_str())).count() > 1,
-            What::Split(_, leave, stay) => leave.iter().chain(stay).any(|finding| own.contains(finding.as_str())),
-        };
-        let decided = decisions.iter().filter(concerns).map(Decision::words).collect();
+        let concerning: Vec<&Decision> = decisions.iter().filter(|decision| decision.concerns(&|finding| own.contains(finding))).collect();
+        let decided = concerning.iter().map(|decision| decision.words()).collect();
+        let standing = Standing::of(&members, concerning.into_iter());
         let (forgotten, lasting) = (before.values().map(|past| past.forgotten).sum(), before.values().any(|past| past.lasting));
-        Incident { uid, forgotten, lasting, members, joins: all, hubs: hubs.into_iter().collect(), decided }
+        Incident { uid, forgotten, lasting, members, joins: all, hubs: hubs.into_iter().collect(), decided, standing }
     }
 }

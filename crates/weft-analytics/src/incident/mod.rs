@@ -18,6 +18,7 @@ mod join;
 mod memory;
 mod narrative;
 mod ocsf;
+mod standing;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,7 @@ pub use decision::Decision;
 pub use group::of_findings;
 pub use memory::{FINDINGS_MAX, Incidents, RETAINED_MS, Told};
 pub use ocsf::{INCIDENT_FINDING, Version};
+pub use standing::{Closed, Closing, Standing, Verdict};
 pub use support::{SUPPORT_MAX, Support, Supported};
 
 /// Weight from which on joined findings are an incident.
@@ -128,6 +130,8 @@ pub struct Incident {
     pub hubs: Vec<String>,
     /// What persons decided about it, in words.
     pub decided: Vec<String>,
+    /// How far persons are with it.
+    pub standing: Standing,
 }
 
 impl Incident {
@@ -135,7 +139,7 @@ impl Incident {
     pub fn with_members(uid: &str, findings: &[Finding], known: &Known, hubs: Vec<String>) -> Self {
         let mut members: Vec<Member> = findings.iter().map(|finding| Member::of(finding, &resolve(finding, known))).collect();
         members.sort();
-        Self { uid: uid.to_owned(), members, forgotten: 0, lasting: true, joins: Vec::new(), hubs, decided: Vec::new() }
+        Self { uid: uid.to_owned(), members, forgotten: 0, lasting: true, joins: Vec::new(), hubs, decided: Vec::new(), standing: Standing::default() }
     }
 
     /// Time of the first event of its evidence.

@@ -31,9 +31,11 @@ pub(super) fn digest(incident: &Incident) -> String {
 impl Incident {
     /// A version of it as an event at `now`; `created` is when it was told first.
     pub fn to_ocsf(&self, version: &Version, created: Timestamp, now: Timestamp, supported: Option<&Supported>) -> Value {
+        let status = self.standing.status_id();
         let (activity, status) = match version {
-            Version::Created => (1, 1),
-            Version::Updated => (2, 1),
+            Version::Created => (1, status),
+            Version::Updated if self.standing.closed.is_some() => (3, status),
+            Version::Updated => (2, status),
             Version::MergedInto(_) => (3, 5),
         };
         let event = Finding::uid_of(&format!("{}\0{activity}\0{}", self.uid, digest(self)), &[]);
@@ -47,6 +49,13 @@ impl Incident {
         add("status_id", status.into());
         if let Version::MergedInto(other) = version {
             add("status_detail", format!("merged into {other}").into());
+        } else if let Some(closed) = &self.standing.closed {
+            add("status_detail", format!("closed as {}", closed.verdict.word()).into());
+            add("verdict_id", closed.verdict.id().into());
+            add("comment", closed.reason.clone().into());
+        }
+        if let Some(owner) = &self.standing.owner {
+            add("assignee", json!({"name": owner, "type_id": 1}));
         }
         add("time", now.0.into());
         add("start_time", self.first_evidence().0.into());

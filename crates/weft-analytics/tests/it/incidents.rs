@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use weft_analytics::entity::Known;
-use weft_analytics::incident::{By, Decision, FINDINGS_MAX, Incident, Incidents, Told, Version, of_findings};
+use weft_analytics::incident::{By, Decision, FINDINGS_MAX, Incident, Incidents, Told, Verdict, Version, of_findings};
 use weft_model::{Finding, Timestamp};
 
 use crate::risk::{blake3_key, finding};
@@ -289,8 +289,50 @@ fn persons_merge_and_split_and_are_remembered() {
     let apart = of_findings(&findings, &known(), std::slice::from_ref(&split));
     let members: Vec<Vec<&str>> = apart.iter().map(|incident| incident.members.iter().map(|member| member.analytic.as_str()).collect()).collect();
     assert_eq!(members, [vec!["a"], vec!["b", "b2"], vec!["c", "d"]]);
+    // The last word counts: merged again, they are one, and what was split off stays apart no more.
+    let again = Decision::merge(&[&apart[1], &apart[2]], "eve", Timestamp(10)).unwrap();
+    let one = of_findings(&findings, &known(), &[split.clone(), again.clone()]);
+    assert_eq!(one.iter().map(|incident| incident.members.len()).collect::<Vec<_>>(), [1, 4]);
+    assert_eq!(of_findings(&findings, &known(), &[again, split.clone()]).len(), 3, "a split after a merge parts them");
     assert!(Decision::split(bob, &["nonsense".to_owned()], "eve", Timestamp(9)).unwrap_err().contains("nonsense"));
     assert!(Decision::split(bob, &bob.members.iter().map(|member| member.uid.clone()).collect::<Vec<_>>(), "eve", Timestamp(9)).is_err());
+}
+
+#[test]
+fn persons_close_reopen_and_assign() {
+    let bob = |hour: f64, title: &str, severity: i64| made(hour, title, severity, &["user:bob"], "");
+    let mut findings = vec![bob(0.0, "a", 4), bob(1.0, "b", 3)];
+    let standing = |findings: &[Finding], decisions: &[Decision]| of_findings(findings, &known(), decisions).remove(0).standing;
+    let open = of_findings(&findings, &known(), &[]).remove(0);
+    assert_eq!((open.standing.status_id(), Decision::reopen(&open, "eve", Timestamp(9)).is_err()), (1, true));
+    assert!(Decision::close(&open, Verdict::Test, " \n ", "eve", Timestamp(9)).unwrap_err().contains("a reason is needed"));
+    assert!(Decision::close(&open, Verdict::Test, &"x".repeat(501), "eve", Timestamp(9)).unwrap_err().contains("500 characters"));
+    let assign = Decision::assign(&open, "lena", "eve", Timestamp(9)).unwrap();
+    let close = Decision::close(&open, Verdict::FalsePositive, "the new  scanner", "eve", Timestamp(10)).unwrap();
+    let decisions = [assign, close];
+    let closed = of_findings(&findings, &known(), &decisions).remove(0);
+    let by = closed.standing.closed.clone().unwrap();
+    assert_eq!((by.verdict, by.reason.as_str(), closed.standing.owner.as_deref()), (Verdict::FalsePositive, "the new scanner", Some("lena")));
+    assert!(closed.narrative().contains("eve closed it as false positive: the new scanner"));
+    let event = closed.to_ocsf(&Version::Updated, Timestamp(1), Timestamp(11), None);
+    assert_eq!((&event["activity_id"], &event["status_id"], &event["verdict_id"]), (&3.into(), &5.into(), &1.into()));
+    assert_eq!((&event["assignee"]["name"], &event["comment"]), (&"lena".into(), &"the new scanner".into()));
+    assert!(Decision::close(&closed, Verdict::Test, "again", "eve", Timestamp(12)).is_err());
+
+    // More of the same leaves it closed; a worse one, or another kind, opens it: in any order of arrival.
+    findings.push(bob(2.0, "b", 4));
+    assert_eq!(standing(&findings, &decisions).status_id(), 5);
+    for worse in [bob(0.5, "b", 5), bob(0.5, "c", 1)] {
+        let more = [findings.clone(), vec![worse]].concat();
+        assert_eq!(standing(&more, &decisions).status_id(), 2, "in progress again, with its owner");
+    }
+    let reopened =
+        [decisions.to_vec(), vec![Decision::reopen(&closed, "eve", Timestamp(13)).unwrap(), Decision::assign(&closed, "", "eve", Timestamp(14)).unwrap()]]
+            .concat();
+    assert_eq!(standing(&findings, &reopened).status_id(), 1);
+    // Kept as text, read back, obeyed the same.
+    let text = serde_json::to_string(&reopened).unwrap();
+    assert_eq!(serde_json::from_str::<Vec<Decision>>(&text).unwrap(), reopened);
 }
 
 #[test]

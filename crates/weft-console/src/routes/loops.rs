@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use serde_json::Value;
 
 use super::Shared;
 use crate::api::{ApiError, LoopState, RunDecision};
@@ -32,25 +31,6 @@ pub(crate) async fn decide(State(shared): State<Shared>, Path(id): Path<String>,
 #[utoipa::path(post, path = "/api/v1/runs/{id}/undo", params(("id" = String, Path,)), responses((status = 204)))]
 pub(crate) async fn undo(State(shared): State<Shared>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
     shared.backend.undo(&id).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// The incidents that may still grow, as OCSF Incident Findings.
-#[utoipa::path(get, path = "/api/v1/incidents", responses((status = 200, body = Vec<Object>)))]
-pub(crate) async fn incidents(State(shared): State<Shared>) -> Result<Json<Value>, ApiError> {
-    shared.backend.incidents().await.map(Json)
-}
-
-/// The risk of entities now, highest first, with the findings that make it.
-#[utoipa::path(get, path = "/api/v1/risks", responses((status = 200, body = Vec<Object>)))]
-pub(crate) async fn risks(State(shared): State<Shared>) -> Result<Json<Value>, ApiError> {
-    shared.backend.risks().await.map(Json)
-}
-
-/// A person merges or splits incidents: `{"what": {"Merge": [[incident, finding], …]} | {"Split": [incident, [leave], [stay]]}, "by", "at"}`.
-#[utoipa::path(post, path = "/api/v1/incidents/decisions", request_body = Object, responses((status = 204)))]
-pub(crate) async fn decide_incident(State(shared): State<Shared>, Json(decision): Json<Value>) -> Result<StatusCode, ApiError> {
-    shared.backend.decide_incident(decision).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

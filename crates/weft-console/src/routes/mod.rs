@@ -1,6 +1,8 @@
 //! Routes, and what stands in front of them.
 
+pub(crate) mod analytics;
 pub(crate) mod events;
+pub(crate) mod incidents;
 pub(crate) mod loops;
 pub(crate) mod query;
 pub(crate) mod session;
@@ -139,9 +141,13 @@ impl Console {
             .route("/api/v1/latency", get(loops::latency))
             .route("/api/v1/runs/{id}/decision", post(loops::decide))
             .route("/api/v1/runs/{id}/undo", post(loops::undo))
-            .route("/api/v1/risks", get(loops::risks))
-            .route("/api/v1/incidents", get(loops::incidents))
-            .route("/api/v1/incidents/decisions", post(loops::decide_incident))
+            .route("/api/v1/risks", get(incidents::risks))
+            .route("/api/v1/incidents", get(incidents::list))
+            .route("/api/v1/incidents/actions", post(incidents::act))
+            .route("/api/v1/incidents/decisions", post(incidents::decide))
+            .route("/api/v1/incidents/{uid}", get(incidents::detail))
+            .route("/api/v1/detections", get(analytics::detections))
+            .route("/api/v1/intelligence", get(analytics::intelligence))
             .route("/api/v1/csp-reports", get(session::reports))
             .route("/api/v1/openapi.json", get(openapi))
             .layer(from_fn(time_limit));

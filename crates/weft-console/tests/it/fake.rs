@@ -16,6 +16,7 @@ pub(crate) struct Fake {
     pub(crate) sender: broadcast::Sender<TailEvent>,
     pub(crate) asked: Mutex<Vec<String>>,
     events: Vec<Value>,
+    pub(crate) acted: Mutex<Vec<IncidentAction>>,
     runs: Mutex<BTreeMap<String, RunState>>,
 }
 
@@ -82,6 +83,7 @@ impl Fake {
             now_ms,
             sender: broadcast::channel(256).0,
             asked: Mutex::default(),
+            acted: Mutex::default(),
             events: events.collect(),
             runs: Mutex::new(runs.map(|(id, state)| (id.to_owned(), state)).into()),
         }
@@ -307,7 +309,7 @@ impl Backend for Fake {
         Ok(LedgerAnswer { balances: true, faults: Vec::new(), total: account("", "", 959_542, 40, 20_000, 12), accounts, tables: Vec::new() })
     }
 
-    fn metrics(&self) -> String {
+    async fn metrics(&self) -> String {
         "weft_records_missing 0\n".to_owned()
     }
 
@@ -327,16 +329,34 @@ impl Backend for Fake {
         }
     }
 
-    async fn incidents(&self) -> Result<Value, ApiError> {
-        Ok(Value::Array(Vec::new()))
+    async fn incidents(&self) -> Result<Vec<IncidentRow>, ApiError> {
+        Ok(vec![super_incident::row(self.now_ms)])
     }
 
-    async fn risks(&self) -> Result<Value, ApiError> {
-        Ok(Value::Array(Vec::new()))
+    async fn incident(&self, uid: &str) -> Result<Option<IncidentDetail>, ApiError> {
+        Ok((uid == super_incident::UID).then(|| super_incident::detail(self.now_ms)))
+    }
+
+    async fn act_on_incident(&self, action: IncidentAction) -> Result<(), ApiError> {
+        self.acted.lock().unwrap().push(action);
+        Ok(())
     }
 
     async fn decide_incident(&self, _decision: Value) -> Result<(), ApiError> {
         Ok(())
+    }
+
+    async fn risks(&self, entity: Option<String>) -> Result<Vec<EntityRisk>, ApiError> {
+        let all = super_incident::risks(self.now_ms);
+        Ok(all.into_iter().filter(|risk| entity.as_ref().is_none_or(|entity| *entity == format!("{}:{}", risk.kind, risk.entity))).collect())
+    }
+
+    async fn detection(&self) -> Result<DetectionState, ApiError> {
+        Ok(super_incident::detection(self.now_ms))
+    }
+
+    async fn intelligence(&self) -> Result<IntelligenceState, ApiError> {
+        Ok(super_incident::intelligence(self.now_ms))
     }
 
     async fn undo(&self, run: &str) -> Result<(), ApiError> {
@@ -457,3 +477,6 @@ mod super_loop {
         }
     }
 }
+
+#[path = "fake_incident.rs"]
+mod super_incident;

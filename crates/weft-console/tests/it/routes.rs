@@ -180,3 +180,41 @@ async fn the_api_describes_itself_and_unknown_paths_are_not_pages() {
         assert_eq!(call(&app, Method::GET, path, &[], "").await.status, StatusCode::NOT_FOUND, "{path}");
     }
 }
+
+#[tokio::test]
+async fn incidents_are_listed_shown_and_decided_by_whoever_is_signed_in() {
+    let (app, fake, _) = console(|_| {});
+    let list = ask(&app, "/api/v1/incidents").await;
+    let uid = list[0]["uid"].as_str().unwrap().to_owned();
+    assert_eq!((list[0]["state"].as_str(), list[0]["tactics"][0]["name"].as_str()), (Some("in_progress"), Some("Initial Access")));
+    let whole = ask(&app, &format!("/api/v1/incidents/{uid}")).await;
+    assert_eq!((whole["uid"].as_str(), whole["joins"].as_array().map(Vec::len)), (Some(uid.as_str()), Some(2)), "the line of the list is part of it");
+    let bearer = [("authorization", "Bearer token"), ("content-type", "application/json")];
+    assert_eq!(call(&app, Method::GET, "/api/v1/incidents/nothing", &bearer, "").await.status, StatusCode::NOT_FOUND);
+    let act = async |body: &str| call(&app, Method::POST, "/api/v1/incidents/actions", &bearer, body).await;
+    let close = format!(r#"{{"action":"close","incident":"{uid}","verdict":"false_positive","reason":"a test"}}"#);
+    assert_eq!(act(&close).await.status, StatusCode::NO_CONTENT);
+    assert!(matches!(&fake.acted.lock().unwrap()[..], [weft_console::api::IncidentAction::Close { reason, .. }] if reason == "a test"));
+    let refused = act(r#"{"action":"close","incident":"x","verdict":"whatever","reason":""}"#).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert!(refused.json()["error"]["message"].as_str().unwrap().contains("false_positive"), "it says what there is");
+    // A change from another site, with a browser's session, is refused.
+    let cookie = sign_in(&app).await;
+    let foreign = [("cookie", cookie.as_str()), ("content-type", "application/json"), ("origin", "http://elsewhere.example"), ("host", "localhost")];
+    assert_eq!(call(&app, Method::POST, "/api/v1/incidents/actions", &foreign, &close).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(fake.acted.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn risks_detections_and_intelligence_are_told() {
+    let (app, _, _) = console(|_| {});
+    assert_eq!(ask(&app, "/api/v1/risks?entity=user:mara.lindt").await[0]["because_of"].as_array().map(Vec::len), Some(2));
+    assert_eq!(ask(&app, "/api/v1/risks?entity=user:nobody").await, json!([]));
+    let detection = ask(&app, "/api/v1/detections").await;
+    assert_eq!((detection["rules"][1]["state"].as_str(), detection["hunts"][0]["last"]["hits"].as_i64()), (Some("never"), Some(2)));
+    assert_eq!(ask(&app, "/api/v1/intelligence").await["feeds"][0]["faults"], 2);
+    let document = ask(&app, "/api/v1/openapi.json").await;
+    for path in ["/api/v1/incidents", "/api/v1/incidents/{uid}", "/api/v1/incidents/actions", "/api/v1/detections", "/api/v1/intelligence", "/api/v1/risks"] {
+        assert!(document["paths"].get(path).is_some(), "{path}");
+    }
+}

@@ -28,7 +28,7 @@ pub struct RiskArgs {
 #[derive(Debug, Group)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct IncidentsArgs {
-    /// Merge or split.
+    /// Merge, split, close, reopen or assign.
     #[command(subcommand)]
     pub decide: Option<IncidentsVerb>,
     /// Findings from files (OCSF 2004, one a line) instead of the lake; `-` for standard input.
@@ -48,7 +48,7 @@ pub struct IncidentsArgs {
     pub words: Vec<String>,
 }
 
-/// `incidents merge`, `incidents split`
+/// `incidents merge`, `incidents split` and what else a person decides
 #[derive(Debug, Subcommand)]
 pub enum IncidentsVerb {
     /// Say that incidents are one; remembered, whatever is found later.
@@ -65,6 +65,33 @@ pub enum IncidentsVerb {
         /// Findings that leave it.
         #[arg(value_name = "FINDING", num_args = 1.., required = true)]
         findings: Vec<String>,
+    },
+    /// Say that an incident is done with; a worse finding, or one of another kind, opens it again.
+    Close {
+        /// Incident.
+        #[arg(value_name = "ID")]
+        incident: String,
+        /// What it was: true-positive, benign, false-positive, test or insufficient-data.
+        #[arg(long, value_name = "VERDICT")]
+        verdict: String,
+        /// Why.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Say that a closed incident goes on.
+    Reopen {
+        /// Incident.
+        #[arg(value_name = "ID")]
+        incident: String,
+    },
+    /// Say who takes care of an incident.
+    Assign {
+        /// Incident.
+        #[arg(value_name = "ID")]
+        incident: String,
+        /// The person; nobody without a name.
+        #[arg(value_name = "PERSON")]
+        owner: Option<String>,
     },
 }
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod doors;
+mod feed;
 mod source;
 
 use std::net::SocketAddr;
@@ -62,6 +63,7 @@ impl Reader<'_> {
             "file",
             "drop",
             "source",
+            "feed",
             "bulk",
             "webhook",
             "nats",
@@ -98,9 +100,7 @@ impl Reader<'_> {
         for (at, drop) in self.tables(table, "drop") {
             config.drops.extend(self.drop_policy(at, drop));
         }
-        for (at, source) in self.tables(table, "source") {
-            config.sources.extend(self.source(at, source));
-        }
+        self.asked(table, config);
         self.budget(table, config);
         if let Some(networks) = self.table(table, "networks") {
             self.known(networks, "networks", &["internal", "protected"]);
@@ -120,6 +120,16 @@ impl Reader<'_> {
             self.known(response, "response", &["namespace", "posture_seconds"]);
             self.string(response, "namespace", |namespace| config.response.namespace = Some(namespace));
             self.number(response, "posture_seconds", 10..=86_400, |n| config.response.posture_seconds = n);
+        }
+    }
+
+    /// What the mesh asks for by itself: records and intelligence.
+    fn asked(&mut self, table: &Table<'_>, config: &mut Config) {
+        for (at, source) in self.tables(table, "source") {
+            config.sources.extend(self.source(at, source));
+        }
+        for (at, feed) in self.tables(table, "feed") {
+            config.feeds.extend(self.feed(at, feed, &config.feeds));
         }
     }
 
@@ -272,7 +282,7 @@ impl Reader<'_> {
         }
     }
 
-    fn wrong(&mut self, item: Item<'_, '_>, name: &str, wanted: &str) {
+    pub(super) fn wrong(&mut self, item: Item<'_, '_>, name: &str, wanted: &str) {
         self.fault(item.span().start, format!("`{name}` must be {wanted}"));
     }
 }
@@ -289,7 +299,7 @@ mod tests {
             faults,
             [
                 "weft.toml:1:10: `listen` must be an address with port, e.g. `\"127.0.0.1:8440\"`",
-                "weft.toml:2:1: unknown key `lissten`; known: listen, lake, retention, syslog, token, file, drop, source, bulk, webhook, nats, kafka, budget, response, networks, analytics, access",
+                "weft.toml:2:1: unknown key `lissten`; known: listen, lake, retention, syslog, token, file, drop, source, feed, bulk, webhook, nats, kafka, budget, response, networks, analytics, access",
                 "weft.toml:4:18: `commit_seconds` must be a whole number from 1 to 3600",
                 "weft.toml:6:1: `token` needs a `secret` of at least 16 characters, e.g. from `openssl rand -hex 24`",
                 "weft.toml:9:1: `file` needs a `path`: a file, a folder, or a folder with a pattern such as `*.log`",
@@ -322,7 +332,7 @@ mod tests {
         );
         assert_eq!((&config.networks.internal, &config.access), (&default.networks.internal, &default.access));
         assert_eq!(crate::config::LakeLife { retention: Vec::new(), ..config.life }, default.life);
-        assert_eq!((config.sources.len(), config.drops.len(), config.doors.webhooks.len(), config.tokens.len()), (2, 1, 1, 1));
+        assert_eq!((config.sources.len(), config.drops.len(), config.doors.webhooks.len(), config.tokens.len(), config.feeds.len()), (2, 1, 1, 1, 2));
     }
 
     #[test]

@@ -7,19 +7,18 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
-use weft_analytics::incident::{Decision, Version};
+use weft_analytics::incident::Decision;
 use weft_analytics::risk::Preset;
 use weft_console::api::{
-    ApiError, ErrorCode, EventDetail, LedgerAnswer, LoopState, QueryAnswer, QueryColumn, QueryRequest, RejectGroup, RunDecision, SourceState, TableInfo,
+    ApiError, DetectionState, EntityRisk, ErrorCode, EventDetail, IncidentAction, IncidentDetail, IncidentRow, IntelligenceState, LedgerAnswer, LoopState,
+    QueryAnswer, QueryColumn, QueryRequest, RejectGroup, RunDecision, SourceState, TableInfo,
 };
 use weft_console::{Backend, TailEvent};
 use weft_lake::{QueryError, QueryOptions};
 use weft_model::ocsf;
 
-use super::{Mesh, cells, ledger, rejects, risks, sources};
-use crate::door::now;
+use super::{Mesh, cells, detection, figures, incidents, intelligence, ledger, rejects, risks, sources};
 use crate::respond::{self, RespondError};
-use crate::state::incidents;
 
 /// Runs on the loop page.
 const LOOP_RUNS_MAX: u32 = 100;
@@ -113,8 +112,8 @@ impl Backend for Mesh {
         Ok(ledger::answer(&balance))
     }
 
-    fn metrics(&self) -> String {
-        ledger::metrics(&self.pipeline.lake().ledger(), self.queue.waiting_bytes(), self.pipeline.lake().tail_bytes())
+    async fn metrics(&self) -> String {
+        figures::text(self).await
     }
 
     async fn loop_state(&self) -> Result<LoopState, ApiError> {
@@ -132,23 +131,36 @@ impl Backend for Mesh {
         self.respond.decide(run, PERSON, decision.approve, &decision.reason).await.map(drop).map_err(|error| respond_error(&error))
     }
 
-    async fn incidents(&self) -> Result<Value, ApiError> {
-        let pipeline = self.pipeline.clone();
-        let all = tokio::task::spawn_blocking(move || pipeline.incidents()).await.map_err(|error| ApiError::internal(error.to_string()))?;
-        Ok(all.iter().map(|incident| incident.to_ocsf(&Version::Updated, incident.detected(), now(), None)).collect())
+    async fn incidents(&self) -> Result<Vec<IncidentRow>, ApiError> {
+        incidents::list(self).await
     }
 
-    async fn risks(&self) -> Result<Value, ApiError> {
-        let pipeline = self.pipeline.clone();
-        let all = tokio::task::spawn_blocking(move || pipeline.risks(Preset::Weft)).await.map_err(|error| ApiError::internal(error.to_string()))?;
-        Ok(risks::answer(&all))
+    async fn incident(&self, uid: &str) -> Result<Option<IncidentDetail>, ApiError> {
+        incidents::one(self, uid).await
+    }
+
+    async fn act_on_incident(&self, action: IncidentAction) -> Result<(), ApiError> {
+        incidents::act(self, action, PERSON).await
     }
 
     async fn decide_incident(&self, decision: Value) -> Result<(), ApiError> {
         let decision: Decision =
             serde_json::from_value(decision).map_err(|error| ApiError::new(ErrorCode::BadRequest, format!("not a decision about incidents: {error}")))?;
-        incidents::keep(&*self.state, &decision).await.map_err(|error| ApiError::internal(error.to_string()))?;
-        self.pipeline.decide(decision).map_err(|error| ApiError::new(ErrorCode::Conflict, error))
+        incidents::decide(self, decision).await
+    }
+
+    async fn risks(&self, entity: Option<String>) -> Result<Vec<EntityRisk>, ApiError> {
+        let pipeline = self.pipeline.clone();
+        let all = tokio::task::spawn_blocking(move || pipeline.risks(Preset::Weft)).await.map_err(|error| ApiError::internal(error.to_string()))?;
+        Ok(risks::answer(&all, entity.as_deref()))
+    }
+
+    async fn detection(&self) -> Result<DetectionState, ApiError> {
+        detection::state(self).await
+    }
+
+    async fn intelligence(&self) -> Result<IntelligenceState, ApiError> {
+        intelligence::state(self).await
     }
 
     async fn undo(&self, run: &str) -> Result<(), ApiError> {

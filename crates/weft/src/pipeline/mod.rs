@@ -27,6 +27,7 @@ use weft_model::{Detector, Finding, Mapping, RawBatch};
 
 pub use memory::Memory;
 pub use stats::{Poll, SourceStat, Stats};
+pub use sums::Remembered;
 pub use work::Work;
 pub(crate) use work::{OWN_SOURCE, own_batch};
 pub use writer::Writer;

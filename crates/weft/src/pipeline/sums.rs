@@ -11,7 +11,7 @@ use serde_json::Value;
 use weft_analytics::entity::Known;
 use weft_analytics::incident::{Decision, Incident, Incidents, Told};
 use weft_analytics::risk::{EntityRisk, Preset, Risk};
-use weft_model::{Finding, Timestamp};
+use weft_model::{DetectorReport, Finding, Timestamp};
 
 use super::{Memory, Pipeline, Shared, work};
 use crate::door::now;
@@ -82,7 +82,33 @@ pub(super) fn settle(shared: &Arc<Shared>, watermark: Timestamp, now: Timestamp,
     held(&shared.sums.owed).extend(owed);
 }
 
+/// What is remembered of events and findings, and what bounds of it cost so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// All detectors together.
+    pub detectors: DetectorReport,
+    /// Findings folded into their incidents because there was no room.
+    pub incidents_evicted: u64,
+    /// Findings of entities that are left out of their risk because there was no room.
+    pub risk_evicted: u64,
+}
+
 impl Pipeline {
+    /// What is remembered now. Blocking.
+    pub fn remembered(&self) -> Remembered {
+        let mut detectors = DetectorReport::default();
+        for one in held(&self.shared.detectors).iter().map(|detector| detector.report()) {
+            detectors.suspended.extend(one.suspended);
+            detectors.evicted += one.evicted;
+            detectors.late += one.late;
+            detectors.groups += one.groups;
+            detectors.events += one.events;
+            detectors.entities += one.entities;
+        }
+        let (incidents_evicted, risk_evicted) = (held(&self.shared.sums.incidents).evicted(), held(&self.shared.sums.risk).evicted());
+        Remembered { detectors, incidents_evicted, risk_evicted }
+    }
+
     /// The incidents now.
     pub fn incidents(&self) -> Vec<Incident> {
         held(&self.shared.sums.incidents).current()

@@ -4,7 +4,7 @@ mod evidence;
 mod show;
 
 use serde_json::Value;
-use weft_analytics::incident::{Decision, Incident, Support, Supported, of_findings};
+use weft_analytics::incident::{Decision, Incident, Support, Supported, Verdict, of_findings};
 
 use super::{detect, found};
 use crate::cli::{self, Fault, IncidentsArgs, IncidentsVerb, Outcome, Output};
@@ -80,6 +80,15 @@ async fn decide(home: &Home, verb: &IncidentsVerb) -> Result<Outcome, Fault> {
             Decision::merge(&all.iter().collect::<Vec<_>>(), &by, now())
         }
         IncidentsVerb::Split { incident, findings } => Decision::split(&whole(&named(incident)?)?, findings, &by, now()),
+        IncidentsVerb::Close { incident, verdict, reason } => {
+            let known = Verdict::of_word(verdict).ok_or_else(|| {
+                let all = Verdict::ALL.map(|verdict| format!("`{}`", verdict.word().replace(' ', "-"))).join(", ");
+                Fault::misuse(format!("`{verdict}` is no verdict; there are {all}"))
+            })?;
+            Decision::close(&whole(&named(incident)?)?, known, reason, &by, now())
+        }
+        IncidentsVerb::Reopen { incident } => Decision::reopen(&whole(&named(incident)?)?, &by, now()),
+        IncidentsVerb::Assign { incident, owner } => Decision::assign(&whole(&named(incident)?)?, owner.as_deref().unwrap_or_default(), &by, now()),
     }
     .map_err(Fault::misuse)?;
     match home.running() {

@@ -42,7 +42,7 @@ fn remove(shelf: &Shelf, name: &str, out: &mut Output) -> Result<Outcome, Fault>
         return Err(Fault::misuse(format!("there is neither a source nor a warning list `{name}`; `weft intel list` names them")));
     }
     if was_list {
-        import::apply_lists(shelf, &turn)?;
+        crate::intel::import::apply_lists(shelf, &turn).map_err(Fault::Failed)?.iter().for_each(|gap| cli::say(gap));
     }
     shelf.changed(&turn).map_err(Fault::Failed)?;
     let mut rows = Rows::new(["removed"]);

@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use weft_analytics::sigma::fields::Kind;
+use weft_analytics::RuleFile;
 use weft_analytics::sigma::lint::{Verdict, lint};
-use weft_analytics::sigma::rule::{Body, Rule};
-use weft_analytics::{FieldMap, RuleFile};
-use weft_ingest::Registry;
+use weft_analytics::sigma::rule::Body;
 
 use crate::cli::{self, Common, Fault, Outcome, Output, Rows};
 use crate::content;
+use crate::rulebook::{self, Places};
 
 /// Rule files below paths; a folder that holds none is a fault.
 ///
@@ -79,7 +78,7 @@ pub(super) fn check(common: &Common, check: &cli::Check, out: &mut Output) -> Re
         let mut verdict = lint(rule, &fields);
         let connectors = places.connectors(&verdict);
         if connectors.is_empty() && verdict.never.is_none() && matches!(rule.body, Body::Detection { .. }) {
-            verdict.never = Some(places.silent(rule));
+            verdict.never = Some(rulebook::silent(rule));
         }
         tally.add(&verdict, &connectors);
         for fault in verdict.never.iter().chain(&verdict.unknown).chain(&verdict.odd) {
@@ -115,38 +114,5 @@ impl Tally {
         connectors.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), (*name).clone()));
         connectors.into_iter().for_each(|(name, count)| rows.push([format!("can fire on {name}").into(), (*count).into()]));
         rows
-    }
-}
-
-/// Which connectors have which kinds of event.
-struct Places {
-    by_kind: BTreeMap<String, BTreeSet<String>>,
-}
-
-impl Places {
-    fn of(fields: &FieldMap, registry: &Registry) -> Self {
-        let mut classes: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
-        for program in &registry.programs {
-            let Some((connector, _)) = program.stream.0.split_once('/') else { continue };
-            for uid in program.plans.iter().filter_map(|plan| u32::try_from(plan.names.class_uid).ok()) {
-                classes.entry(uid).or_default().insert(connector.to_owned());
-            }
-        }
-        let of = |kind: &Kind| match (&kind.connector, kind.is_of_one_tool()) {
-            (Some(connector), true) => BTreeSet::from([connector.clone()]),
-            (connector, _) => {
-                let any = kind.classes.iter().filter_map(|class| classes.get(&class.0)).flatten().cloned();
-                connector.iter().cloned().chain(any).collect()
-            }
-        };
-        Self { by_kind: fields.kinds().map(|kind| (kind.name.clone(), of(kind))).collect() }
-    }
-
-    fn connectors(&self, verdict: &Verdict) -> BTreeSet<String> {
-        verdict.kinds.iter().filter_map(|kind| self.by_kind.get(kind)).flatten().cloned().collect()
-    }
-
-    fn silent(&self, rule: &Rule) -> weft_analytics::sigma::Fault {
-        weft_analytics::sigma::Fault::at(rule.line, "the rule can never fire here: no connector has events of its class")
     }
 }

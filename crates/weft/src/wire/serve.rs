@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use weft_console::{Console, ConsoleConfig, LoginKeys};
 
 use super::doors::{self, Doors};
+use super::feeds::{self, FeedBoard, Feeds};
 use super::loops::{self, Loops};
 use super::stand::{Site, Stand, rules_of};
 use super::{access, demo, intel, life, responder};
@@ -17,10 +19,13 @@ use crate::cli::{Fault, Output, Up};
 use crate::content;
 use crate::door::{Ingress, webhook};
 use crate::home::{Home, RunFile};
-use crate::mesh::Mesh;
+use crate::intel::Shelf;
+use crate::mesh::detection::Library;
 use crate::mesh::journal::QueueJournal;
 use crate::mesh::posture::PostureBoard;
+use crate::mesh::{Knowledge, Mesh};
 use crate::respond::Respond;
+use crate::rulebook;
 use crate::state::{KeptSessions, StateStore};
 
 /// Setting that holds the token of console and doors.
@@ -39,8 +44,10 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     let site = Site::open(&home).await;
     let (mut rules, content) = rules_of(compiling.await.map_err(Fault::failed)?.map_err(Fault::Misuse)?);
     let listener = listen(up.listen.unwrap_or(home.config.listen)).await?;
-    let site = site?.taught(&home, &mut rules, &content).await;
-    let mut stand = Stand::start(site?, &home, Arc::clone(&content.registry), vec![Box::new(rules)], content.entities)?;
+    let site = site?.taught(&home, &mut rules, &content).await?;
+    let known = rulebook::of(&rules, &content.hunts.fields, &content.registry);
+    let library = Library::new(known, content.refused, &content.hunts);
+    let mut stand = Stand::start(site, &home, Arc::clone(&content.registry), vec![Box::new(rules)], content.entities)?;
     let stop = CancellationToken::new();
     let keys = LoginKeys::with_token(token(&*stand.state).await?);
     let run = RunFile { address: format!("http://{}", reachable(listener.local_addr()?)), token: keys.token.clone(), pid: std::process::id() };
@@ -57,10 +64,11 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
         journal: Arc::new(QueueJournal(stand.queue.clone())),
         turn: tokio::sync::Mutex::default(),
     });
-    let board = Arc::new(PostureBoard::default());
-    let metrics = Arc::new(content.metrics);
+    let (board, feeds, metrics) = (Arc::new(PostureBoard::default()), Arc::<FeedBoard>::default(), Arc::new(content.metrics));
     let flow = (stand.pipeline().clone(), stand.queue.clone());
-    let mesh = Arc::new(Mesh::new(flow, Arc::clone(&respond), Arc::clone(&state), Arc::clone(&board), Arc::clone(&metrics)));
+    let shelf = Shelf::of(&home.dir);
+    let knowledge = Knowledge { library, shelf: shelf.clone(), feeds: Arc::clone(&feeds), posture: Arc::clone(&board), metrics: Arc::clone(&metrics) };
+    let mesh = Arc::new(Mesh::new(flow, Arc::clone(&respond), Arc::clone(&state), knowledge));
     let console = console(mesh, &keys, Arc::clone(&state));
 
     let (mut doors, pushed) = open_doors(&home, &stand, &content.registry, &run.token, &stop).await?;
@@ -80,10 +88,7 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
         stop: stop.clone(),
     };
     let loops = tokio::spawn(loops::run(loops, stand.findings.take()));
-    let journal = QueueJournal(stand.queue.clone());
-    let life = life::Life { pipeline: stand.pipeline().clone(), life: home.config.life.clone(), journal, state, stop: stop.clone() };
-    let feeds = intel::run(stand.pipeline().clone(), stop.clone());
-    let life = tokio::spawn(async move { tokio::join!(life::run(life), feeds) });
+    let beside = beside(&home, &stand, state, (shelf, feeds), &stop);
     let settling = tokio::spawn(stand.pipeline().clone().settle_regularly());
     home.announce(&run)?;
     let player = if up.demo { Some(demo::start(&home, &run, &mut doors, stop.clone()).await?) } else { None };
@@ -100,9 +105,20 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     http.await.map_err(Fault::failed)?;
     access.close().await?;
     loops.await.map_err(Fault::failed)?;
-    life.await.map_err(Fault::failed)?;
+    beside.await.map_err(Fault::failed)?;
     settling.abort();
     stand.close().await
+}
+
+/// What the lake and intelligence need day by day.
+fn beside(home: &Home, stand: &Stand, state: Arc<dyn StateStore>, (shelf, board): (Shelf, Arc<FeedBoard>), stop: &CancellationToken) -> JoinHandle<()> {
+    let feeds = Feeds { feeds: home.config.feeds.clone(), shelf, state: Arc::clone(&state), board, stop: stop.clone() };
+    let (pipeline, journal) = (stand.pipeline().clone(), QueueJournal(stand.queue.clone()));
+    let life = life::Life { pipeline, life: home.config.life.clone(), journal, state, stop: stop.clone() };
+    let matching = intel::run(stand.pipeline().clone(), stop.clone());
+    tokio::spawn(async move {
+        tokio::join!(life::run(life), matching, feeds::run(feeds));
+    })
 }
 
 fn console(mesh: Arc<Mesh>, keys: &LoginKeys, state: Arc<dyn StateStore>) -> Console {

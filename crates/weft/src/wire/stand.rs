@@ -151,13 +151,15 @@ pub fn rules_of(content: Content) -> (weft_analytics::Engine, LoopContent) {
     refused.iter().for_each(|line| crate::cli::say(line));
     let begun = std::time::Instant::now();
     rules.measure_with(Box::new(move || u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX)));
-    (rules, LoopContent { registry, pdp, playbooks, checks, metrics, entities, hunts, behaviours })
+    (rules, LoopContent { registry, refused, pdp, playbooks, checks, metrics, entities, hunts, behaviours })
 }
 
 /// Content without the rules.
 pub struct LoopContent {
     /// Streams.
     pub registry: Arc<Registry>,
+    /// Rules that were left out, one line each.
+    pub refused: Vec<String>,
     /// Decisions.
     pub pdp: weft_identity::decide::CedarPoint,
     /// Responses.

@@ -103,7 +103,7 @@ fn the_running_mesh_tells_incidents_over_a_kill() {
     let lines: Vec<String> = story().lines().map(|line| format!("{line}\n")).collect();
     let of_ada = |mesh: &Mesh| {
         let all = mesh.get("/api/v1/incidents");
-        all.as_array().unwrap().iter().map(|event| event["unmapped"]["findings"].as_u64().unwrap()).max().unwrap_or(0)
+        all.as_array().unwrap().iter().map(|row| row["findings"].as_u64().unwrap()).max().unwrap_or(0)
     };
     let mesh = Mesh::start(home.path());
     lines[..2].iter().for_each(|line| assert!(mesh.send(line.clone()).is_some()));
@@ -129,4 +129,62 @@ fn the_running_mesh_tells_incidents_over_a_kill() {
     assert!(mesh.send(finding("f6", (now - 1_789_948_800_000) / 60_000, 4, &[("device.hostname", 1, "ws9")])).is_some());
     let risks = until("the risk of the present is there", || Some(mesh.get("/api/v1/risks")).filter(|risks| risks[0]["entity"] == "ws9"));
     assert_eq!((risks[0]["findings"].as_u64(), risks[0]["because_of"][0]["finding"].as_str()), (Some(1), Some("f6")), "{risks}");
+}
+
+#[test]
+fn persons_assign_close_and_reopen_and_what_is_worse_opens_again() {
+    let home = tempfile::tempdir().unwrap();
+    let mesh = Mesh::start(home.path());
+    assert!(mesh.send(story()).is_some());
+    let ada = || mesh.get("/api/v1/incidents").as_array().unwrap().iter().find(|row| row["findings"].as_u64() >= Some(3)).cloned();
+    let uid = until("there is an incident", ada)["uid"].as_str().unwrap().to_owned();
+    let act = |body: Value| mesh.act("/api/v1/incidents/actions", &body);
+    let whole = || mesh.get(&format!("/api/v1/incidents/{uid}"));
+    let first = until("its evidence is in the lake", || Some(whole()).filter(|whole| whole["tools"] == json!(["Some tool"])));
+    assert_eq!((&first["state"], first["members"].as_array().map(Vec::len)), (&json!("new"), Some(3)), "{first}");
+    assert_eq!(first["members"][0]["event"], "f1", "a finding leads to its event");
+    let later: Vec<&str> = first["joins"].as_array().unwrap().iter().map(|join| join["later"].as_str().unwrap()).collect();
+    assert_eq!(later, ["f2", "f3"], "each finding but the first says why it belongs");
+    assert_eq!(first["joins"][0]["entity"], "user ada");
+
+    assert_eq!(act(json!({"action": "assign", "incident": uid, "owner": "lena"})), 204);
+    assert_eq!((&whole()["state"], &whole()["owner"]), (&json!("in_progress"), &json!("lena")));
+    assert_eq!(act(json!({"action": "reopen", "incident": uid})), 409, "it is open");
+    assert_eq!(act(json!({"action": "close", "incident": uid, "verdict": "benign", "reason": "  "})), 409, "a reason is needed");
+    assert_eq!(act(json!({"action": "close", "incident": "nothing", "verdict": "benign", "reason": "x"})), 404);
+    assert_eq!(act(json!({"action": "close", "incident": uid, "verdict": "benign", "reason": "an exercise"})), 204);
+    assert_eq!((&whole()["state"], &whole()["closing"]["reason"]), (&json!("closed"), &json!("an exercise")));
+    // More of the same leaves it closed; another kind of finding opens it again.
+    let same = finding("f3", 150, 4, &[("device.hostname", 1, "ws7")]).replace("\"uid\":\"f3\"", "\"uid\":\"f3b\"");
+    assert!(mesh.send(same).is_some());
+    until("more of the same is part of it", || (whole()["findings"] == 4).then_some(()));
+    assert_eq!(whole()["state"], "closed");
+    let told = until("the closing is told", || {
+        Some(rows(home.path(), &["incidents", "--all"], "")).filter(|rows| rows.iter().any(|row| row["status"] == "closed as benign"))
+    });
+    assert!(!rows(home.path(), &["incidents"], "").iter().any(|row| row["incident"] == uid), "closed ones are not listed: {told:?}");
+    assert!(mesh.send(finding("f9", 160, 4, &[("device.hostname", 1, "ws7")])).is_some());
+    until("another kind opens it again", || (whole()["state"] == "in_progress").then_some(()));
+
+    // The same from the command line, over a kill.
+    let verb = |arguments: &[&str]| weft(home.path(), &[&["incidents"], arguments].concat(), "").status.code();
+    until("it is listed again", || rows(home.path(), &["incidents"], "").iter().any(|row| row["incident"] == uid).then_some(()));
+    assert_eq!(verb(&["close", &uid, "--verdict", "nonsense", "--reason", "x"]), Some(2));
+    assert_eq!(verb(&["close", &uid, "--verdict", "false-positive", "--reason", "the new scanner"]), Some(0));
+    assert_eq!(whole()["state"], "closed");
+    until("it is told", || rows(home.path(), &["incidents", "--all"], "").iter().any(|row| row["status"] == "closed as false positive").then_some(()));
+    drop(mesh);
+    let mesh = Mesh::start(home.path());
+    let whole = || mesh.get(&format!("/api/v1/incidents/{uid}"));
+    until("it is remembered", || (whole()["closing"]["verdict"] == "false_positive").then_some(()));
+    assert_eq!(verb(&["reopen", &uid]), Some(0));
+    assert_eq!(verb(&["assign", &uid]), Some(0));
+    assert_eq!((&whole()["state"], &whole()["owner"]), (&json!("new"), &Value::Null));
+    let operations = until("every decision is an event in the incident's trace", || {
+        let trace = whole()["trace_id"].as_str().unwrap().to_owned();
+        let answer = mesh.query(&format!("SELECT api['operation'] FROM api_activity WHERE metadata['correlation_uid'] = '{trace}' ORDER BY time"));
+        let all: Vec<String> = answer["rows"].as_array().unwrap().iter().map(|row| row[0].as_str().unwrap().to_owned()).collect();
+        (all.len() == 5).then_some(all)
+    });
+    assert_eq!(operations, ["incident.assign", "incident.close", "incident.close", "incident.reopen", "incident.assign"]);
 }

@@ -17,6 +17,7 @@ mod conformance;
 mod demo;
 mod fairness;
 mod faults;
+mod feeds;
 mod hunts;
 mod incidents;
 mod intel;

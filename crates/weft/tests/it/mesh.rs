@@ -69,6 +69,12 @@ impl Mesh {
         })
     }
 
+    /// `POST` of a JSON document; gives the status.
+    pub fn act(&self, path: &str, body: &Value) -> u16 {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(self.post(path, &[("content-type", "application/json".to_owned())], body.to_string().into_bytes()))
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

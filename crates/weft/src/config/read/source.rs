@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use weft_ingest::pull::span;
 
-use super::{Reader, Table};
+use super::{Item, Reader, Table};
 use crate::config::{Secret, SourceConfig, SourceKind};
 
 const KNOWN: [&str; 13] = ["name", "pull", "settings", "origin", "bucket", "stream", "queue", "order", "options", "secrets", "every", "since", "look_back"];
@@ -48,13 +48,13 @@ impl Reader<'_> {
         (self.faults.len() == before).then_some(source)
     }
 
-    fn optional(&mut self, table: &Table<'_>, name: &str) -> Option<String> {
+    pub(super) fn optional(&mut self, table: &Table<'_>, name: &str) -> Option<String> {
         let mut found = None;
         self.string(table, name, |text| found = Some(text));
         found
     }
 
-    fn foreign(&mut self, table: &Table<'_>, kind: &str, names: &[&str]) {
+    pub(super) fn foreign(&mut self, table: &Table<'_>, kind: &str, names: &[&str]) {
         for name in names {
             if let Some(item) = table.get(*name) {
                 self.fault(item.span().start, format!("`{name}` means nothing beside `{kind}`"));
@@ -62,7 +62,7 @@ impl Reader<'_> {
         }
     }
 
-    fn span(&mut self, table: &Table<'_>, name: &str) -> Option<i64> {
+    pub(super) fn span(&mut self, table: &Table<'_>, name: &str) -> Option<i64> {
         let text = self.optional(table, name)?;
         let found = span(&text);
         if let (None, Some(item)) = (found, table.get(name)) {
@@ -99,14 +99,24 @@ impl Reader<'_> {
                 self.wrong(item, name, "`{ env = \"NAME\" }` or `{ file = \"path\" }`: a secret does not stand in this file");
                 continue;
             };
-            self.known(secret, "secrets", &["env", "file", "at"]);
-            match (self.optional(secret, "env"), self.optional(secret, "file"), self.optional(secret, "at")) {
-                (Some(variable), None, at) => drop(found.insert(name.to_string(), Secret::Env { variable, at })),
-                (None, Some(path), at) => drop(found.insert(name.to_string(), Secret::File { path: PathBuf::from(path), at })),
-                _ => self.wrong(item, name, "one of `{ env = \"NAME\" }` and `{ file = \"path\" }`"),
+            if let Some(secret) = self.secret(item, name, secret) {
+                found.insert(name.to_string(), secret);
             }
         }
         found
+    }
+
+    /// Where one secret is.
+    pub(super) fn secret(&mut self, item: Item<'_, '_>, name: &str, table: &Table<'_>) -> Option<Secret> {
+        self.known(table, "secrets", &["env", "file", "at"]);
+        match (self.optional(table, "env"), self.optional(table, "file"), self.optional(table, "at")) {
+            (Some(variable), None, at) => Some(Secret::Env { variable, at }),
+            (None, Some(path), at) => Some(Secret::File { path: PathBuf::from(path), at }),
+            _ => {
+                self.wrong(item, name, "one of `{ env = \"NAME\" }` and `{ file = \"path\" }`");
+                None
+            }
+        }
     }
 }
 

@@ -102,7 +102,8 @@ fn bounded(body: &BytesMut) -> Result<(), String> {
     Err(format!("the answer is longer than {ANSWER_BYTES_MAX} bytes: ask for smaller pages or a shorter window"))
 }
 
-fn is_here(url: &url::Url) -> bool {
+/// Whether an address is of this machine.
+pub fn is_here(url: &url::Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),

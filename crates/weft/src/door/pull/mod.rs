@@ -7,7 +7,7 @@
 mod bucket;
 pub(crate) mod http;
 mod rest;
-mod secret;
+pub(crate) mod secret;
 
 use std::time::Duration;
 

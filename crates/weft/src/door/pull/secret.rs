@@ -25,7 +25,11 @@ pub(crate) fn read(secrets: &BTreeMap<String, Secret>) -> Result<BTreeMap<String
     secrets.iter().map(|(name, secret)| Ok((name.clone(), one(secret).map_err(|message| format!("the secret `{name}`: {message}"))?))).collect()
 }
 
-fn one(secret: &Secret) -> Result<String, String> {
+/// One of them.
+///
+/// # Errors
+/// For a person; never with a part of the secret.
+pub(crate) fn one(secret: &Secret) -> Result<String, String> {
     let (text, at, place) = match secret {
         Secret::Env { variable, at } => {
             let text = std::env::var(variable).map_err(|_| format!("the variable `{variable}` is not set"))?;

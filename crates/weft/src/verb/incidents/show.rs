@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use weft_analytics::incident::{Incident, Member, Supported, Version};
+use weft_analytics::incident::{Closed, Incident, Member, Standing, Supported, Verdict, Version};
 use weft_model::{Timestamp, attack};
 
 use crate::cli::{Fault, Format, Outcome, Output, Rows};
@@ -31,9 +31,13 @@ fn number(event: &Value, path: &str) -> i64 {
     event.pointer(path).and_then(Value::as_i64).unwrap_or(0)
 }
 
-/// A later version says more, and a closing one is the last.
+/// A later version says more, and one that is part of another is the last.
 fn order(event: &Value) -> (bool, i64, i64) {
-    (number(event, "/activity_id") == 3, number(event, "/time"), number(event, "/unmapped/findings"))
+    (
+        event.get("status_detail").and_then(Value::as_str).is_some_and(|detail| detail.starts_with("merged")),
+        number(event, "/time"),
+        number(event, "/unmapped/findings"),
+    )
 }
 
 /// Versions of each incident, oldest first.
@@ -64,7 +68,9 @@ pub(super) fn list(events: &[Value], all: bool, out: &mut Output) -> Result<Outc
     last.sort_by_key(|(uid, event, _)| (std::cmp::Reverse(number(event, "/end_time")), *uid));
     let mut rows = Rows::new(COLUMNS);
     for (uid, event, count) in &last {
-        let status = event.get("status_detail").and_then(Value::as_str).unwrap_or(if number(event, "/status_id") < 4 { "open" } else { "closed" });
+        let owner = event.pointer("/assignee/name").and_then(Value::as_str);
+        let open = owner.map_or_else(|| "open".to_owned(), |owner| format!("open, with {owner}"));
+        let status = event.get("status_detail").and_then(Value::as_str).map_or(open, str::to_owned);
         rows.push([
             (*uid).into(),
             number(event, "/severity_id").into(),
@@ -104,7 +110,22 @@ pub(super) fn incident(events: &[Value], uid: &str) -> Option<Incident> {
         })
     };
     let members: Vec<Member> = related.iter().filter_map(member).collect();
-    Some(Incident { uid: uid.to_owned(), members, forgotten: 0, lasting: true, joins: Vec::new(), hubs: Vec::new(), decided: Vec::new() })
+    Some(Incident {
+        uid: uid.to_owned(),
+        members,
+        forgotten: 0,
+        lasting: true,
+        joins: Vec::new(),
+        hubs: Vec::new(),
+        decided: Vec::new(),
+        standing: standing(event),
+    })
+}
+
+/// Whether it is closed: all that a decision asks.
+fn standing(event: &Value) -> Standing {
+    let closed = Closed { verdict: Verdict::InsufficientData, reason: String::new(), by: String::new(), at: Timestamp(number(event, "/time")) };
+    Standing { owner: None, closed: (number(event, "/status_id") == 5).then_some(closed) }
 }
 
 /// One incident of the lake: its story, every version of it, the path of its evidence, its sources.

@@ -1,0 +1,181 @@
+//! Incidents in the words of the API: pure.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use weft_analytics::entity::Resolved;
+use weft_analytics::incident::{By, Closed, Incident, Join, Member, Verdict};
+use weft_console::api::{
+    EntityRisk, EvidenceEvent, IncidentClosing, IncidentDetail, IncidentEntity, IncidentFinding, IncidentJoin, IncidentRow, IncidentState, IncidentVerdict,
+    IncidentVersion, Named,
+};
+use weft_model::{TraceId, attack};
+
+use super::told::{Event, Told};
+
+/// Entities that a line of the list names.
+const ENTITIES_MAX: usize = 50;
+/// Events of evidence that one finding names.
+const EVIDENCE_MAX: usize = 50;
+/// Findings, and joins, that one answer names; of more, the first and the newest.
+const MEMBERS_MAX: usize = 1_000;
+
+/// A line of the list.
+pub(super) fn row(incident: &Incident, tools: Vec<String>) -> IncidentRow {
+    let entity = |(entity, findings): (&Resolved, usize)| of_entity(entity, findings);
+    IncidentRow {
+        uid: incident.uid.clone(),
+        title: incident.title(),
+        severity_id: incident.severity_id(),
+        state: match incident.standing.status_id() {
+            5 => IncidentState::Closed,
+            2 => IncidentState::InProgress,
+            _ => IncidentState::New,
+        },
+        owner: incident.standing.owner.clone(),
+        verdict: incident.standing.closed.as_ref().map(|closed| verdict(closed.verdict)),
+        entities: incident.entities().into_iter().take(ENTITIES_MAX).map(entity).collect(),
+        tools,
+        tactics: in_order(&incident.tactics().into_iter().collect()),
+        first_evidence: incident.first_evidence().0,
+        last_evidence: incident.last_evidence().0,
+        detected: incident.detected().0,
+        findings: incident.findings(),
+    }
+}
+
+/// All of it.
+pub(super) fn detail(incident: &Incident, told: &Told, versions: Vec<IncidentVersion>, risks: Vec<EntityRisk>) -> IncidentDetail {
+    let over = incident.members.len().saturating_sub(MEMBERS_MAX);
+    // The beginning of the story stays with the newest of it.
+    let named = incident.members.iter().enumerate().filter(|(at, _)| *at == 0 || *at > over).map(|(_, member)| member);
+    let joins = incident.joins.iter().rev().take(MEMBERS_MAX).rev();
+    IncidentDetail {
+        row: row(incident, told.tools(incident)),
+        narrative: incident.narrative(),
+        closing: incident.standing.closed.as_ref().map(closing),
+        members: named.map(|member| finding(member, told)).collect(),
+        forgotten: incident.forgotten + over as u64,
+        joins: joins.map(join).collect(),
+        hubs: incident.hubs.clone(),
+        decided: incident.decided.clone(),
+        versions,
+        risks,
+        trace_id: TraceId::of(&incident.uid).as_str().to_owned(),
+    }
+}
+
+fn closing(closed: &Closed) -> IncidentClosing {
+    IncidentClosing { verdict: verdict(closed.verdict), reason: closed.reason.clone(), by: closed.by.clone(), time: closed.at.0 }
+}
+
+fn verdict(verdict: Verdict) -> IncidentVerdict {
+    match verdict {
+        Verdict::TruePositive => IncidentVerdict::TruePositive,
+        Verdict::Benign => IncidentVerdict::Benign,
+        Verdict::FalsePositive => IncidentVerdict::FalsePositive,
+        Verdict::Test => IncidentVerdict::Test,
+        Verdict::InsufficientData => IncidentVerdict::InsufficientData,
+    }
+}
+
+fn of_entity(entity: &Resolved, findings: usize) -> IncidentEntity {
+    let seen = entity.seen.split_once('=').map_or(entity.key.as_str(), |(_, value)| value);
+    IncidentEntity { kind: entity.kind.word().to_owned(), name: entity.key.clone(), seen: seen.to_owned(), findings }
+}
+
+fn finding(member: &Member, told: &Told) -> IncidentFinding {
+    let event = |(uid, class, time): &(String, u32, i64)| {
+        let known = told.events.get(uid).cloned().unwrap_or_default();
+        EvidenceEvent { uid: uid.clone(), time: *time, class_uid: i64::from(*class), tool: known.tool, message: known.message }
+    };
+    IncidentFinding {
+        uid: member.uid.clone(),
+        event: told.findings.get(&member.uid).map(|Event { uid, .. }| uid.clone()),
+        time: member.time.0,
+        begin: member.begin.0,
+        title: member.title.clone(),
+        analytic: member.analytic.clone(),
+        severity_id: member.severity_id,
+        techniques: member.techniques.iter().map(|id| named(id)).collect(),
+        tactics: in_order(&member.tactics.iter().map(String::as_str).collect()),
+        entities: member.entities.iter().map(|entity| of_entity(entity, 1)).collect(),
+        tools: told.tools_of(member).into_iter().collect(),
+        evidence: member.evidence.iter().take(EVIDENCE_MAX).map(event).collect(),
+        evidence_count: member.evidence.len(),
+    }
+}
+
+fn join(join: &Join) -> IncidentJoin {
+    let (entity, earlier_has, later_has, person) = match &join.by {
+        By::Entity { kind, key, earlier, later } => (Some(format!("{} {key}", kind.word())), Some(earlier.clone()), Some(later.clone()), None),
+        By::Person(person) => (None, None, None, Some(person.clone())),
+    };
+    IncidentJoin { earlier: join.earlier.clone(), later: join.later.clone(), entity, earlier_has, later_has, person, gap_ms: join.gap_ms }
+}
+
+/// Tactics in the order of ATT&CK; what it does not know comes last.
+pub(crate) fn in_order(tactics: &BTreeSet<&str>) -> Vec<Named> {
+    let known = attack::TACTICS_IN_ORDER.iter().filter(|id| tactics.contains(**id)).copied();
+    let other = tactics.iter().filter(|id| !attack::TACTICS_IN_ORDER.contains(id)).copied();
+    known.chain(other).map(named).collect()
+}
+
+/// An id with its name.
+pub(crate) fn named(id: &str) -> Named {
+    Named { uid: id.to_owned(), name: attack::by_id(id).map_or(id, |entry| entry.name).to_owned() }
+}
+
+/// What was told of an incident, from its events in order of time.
+pub(super) fn versions(events: &[Value]) -> Vec<IncidentVersion> {
+    let number = |event: &Value, path: &str| event.pointer(path).and_then(Value::as_i64).unwrap_or(0);
+    let mut before: Option<(i64, i64, usize)> = None;
+    let mut versions = Vec::new();
+    for event in events.iter().filter(|event| event.pointer("/class_uid").and_then(Value::as_i64) == Some(2005)) {
+        let decided = event.pointer("/unmapped/decided").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let now = (number(event, "/unmapped/findings"), number(event, "/severity_id"), decided.len());
+        let words = decided.last().and_then(Value::as_str).filter(|_| before.is_some_and(|(.., count)| decided.len() > count));
+        let what = match (before, event.get("status_detail").and_then(Value::as_str)) {
+            (_, Some(merged)) if merged.starts_with("merged") => merged.to_owned(),
+            (None, _) => "told first".to_owned(),
+            (Some(_), _) if words.is_some() => words.unwrap_or_default().to_owned(),
+            (Some((_, severity, _)), _) if now.1 > severity => "it got worse".to_owned(),
+            (Some((findings, ..)), _) if now.0 > findings => format!("{} more findings", now.0 - findings),
+            (Some((findings, ..)), _) if now.0 < findings => format!("{} findings left it", findings - now.0),
+            _ => "more evidence".to_owned(),
+        };
+        versions.push(IncidentVersion { time: number(event, "/time"), what, findings: now.0, severity_id: now.1 });
+        before = Some(now);
+    }
+    versions
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn tactics_are_told_as_an_intrusion_goes() {
+        let names: Vec<String> = in_order(&BTreeSet::from(["TA0010", "TA0001", "nonsense", "TA0011"])).into_iter().map(|tactic| tactic.name).collect();
+        assert_eq!(names, ["Initial Access", "Command and Control", "Exfiltration", "nonsense"]);
+    }
+
+    #[test]
+    fn each_version_says_what_is_new() {
+        let event = |time: i64, findings: i64, severity: i64, decided: &[&str]| json!({"class_uid": 2005, "time": time, "severity_id": severity, "unmapped": {"findings": findings, "decided": decided}});
+        let mut all = vec![
+            event(1, 2, 3, &[]),
+            event(2, 5, 3, &[]),
+            event(3, 5, 4, &[]),
+            event(4, 5, 4, &["eve gave it to ada"]),
+            event(5, 3, 4, &["eve gave it to ada"]),
+        ];
+        let mut merged = event(6, 3, 4, &[]);
+        merged["status_detail"] = "merged into x".into();
+        all.push(merged);
+        let what: Vec<String> = versions(&all).into_iter().map(|version| version.what).collect();
+        assert_eq!(what, ["told first", "3 more findings", "it got worse", "eve gave it to ada", "2 findings left it", "merged into x"]);
+    }
+}
