@@ -37,6 +37,7 @@ const MANIFEST: &str = "connector.toml";
 #[include = "*/entities.toml"]
 #[include = "*/mapping/*.toml"]
 #[include = "*/pull/*.toml"]
+#[include = "*/inventory/*.toml"]
 #[include = "*/detections/*.yml"]
 #[include = "*/checks/*.toml"]
 struct Files;

@@ -14,6 +14,7 @@ mod claims;
 mod detections;
 mod entitlements;
 mod files;
+mod inventory;
 mod panther;
 mod pull;
 mod recall;

@@ -13,6 +13,7 @@ pub mod door;
 pub mod geo;
 pub mod home;
 pub mod hunting;
+pub mod identity;
 pub mod intel;
 pub mod life;
 pub mod mesh;

@@ -1,7 +1,7 @@
 //! What an organisation, and everybody, knows of entities: who is nobody, what matters how much, and
 //! what everything touches.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -88,6 +88,7 @@ pub struct Known {
     nobody: Vec<List>,
     hubs: Vec<List>,
     levels: Vec<List>,
+    persons: HashMap<String, String>,
 }
 
 /// A list as it is asked: every finding asks of each of its entities.
@@ -149,6 +150,17 @@ impl Known {
         self.hubs.extend(file.hub.into_iter().map(List::from));
         self.levels.extend(file.criticality.into_iter().map(List::from));
         Ok(())
+    }
+
+    /// Says under which one name each name of a person is told, both in lower case: a SID, an address, an id of
+    /// a provider are one user then.
+    pub fn call(&mut self, persons: HashMap<String, String>) {
+        self.persons = persons;
+    }
+
+    /// The one name of the person whom a value names, if one is known.
+    pub(super) fn person(&self, value: &str) -> Option<&str> {
+        self.persons.get(value).map(String::as_str)
     }
 
     /// Whether a value stands for nobody in particular.

@@ -4,7 +4,7 @@
 //! `WS7`, `ws7.corp.example` and `WS7$`. [`resolve`] brings them to one key; the rest of the name is
 //! the *scope*, and two entities are the same unless both say a scope in full and it differs.
 //! Values that stand for nobody in particular (`SYSTEM`, `localhost`, `0.0.0.0`) are left out by a
-//! list in the content ([`Known`]).
+//! list in the content ([`Known`]). Where persons are known, all names of a person are one.
 
 mod known;
 
@@ -108,8 +108,16 @@ pub fn one(entity: &Entity, known: &Known) -> Option<Resolved> {
     }
     let lower = value.to_lowercase();
     let (kind, key, scope) = spelled(entity, &lower)?;
+    let (kind, key, scope) = if kind == EntityKind::User { person(&lower, key, scope, known) } else { (kind, key, scope) };
     let seen = format!("{}={value}", entity.name);
     (!known.is_nobody(kind, &key, &lower)).then_some(Resolved { kind, key, scope, seen })
+}
+
+/// A user under the one name of the person. The name alone counts only where no full domain stands beside it.
+fn person(value: &str, key: String, scope: Option<String>, known: &Known) -> (EntityKind, String, Option<String>) {
+    let alone = scope.as_deref().is_none_or(|scope| !scope.contains('.'));
+    let named = known.person(value).or_else(|| known.person(&key).filter(|_| alone));
+    named.and_then(user).unwrap_or((EntityKind::User, key, scope))
 }
 
 fn spelled(entity: &Entity, value: &str) -> Option<(EntityKind, String, Option<String>)> {
@@ -228,6 +236,28 @@ mod tests {
         ] {
             assert_eq!(told(name, type_id, value), None, "{name}={value}");
         }
+    }
+
+    #[test]
+    fn all_names_of_a_person_are_one() {
+        let mut known = known();
+        let names = ["s-1-5-21-7-7-7-1104", "arn:aws:iam::111122223333:user/countess", "countess", "ada@corp.example"];
+        known.call(names.into_iter().map(|name| (name.to_owned(), "ada@corp.example".to_owned())).collect());
+        let told = |name: &str, type_id: i64, value: &str| {
+            let entity = Entity { name: name.to_owned(), type_id, value: value.to_owned() };
+            one(&entity, &known).map(|found| format!("{found} of {}", found.scope.unwrap_or_default()))
+        };
+        for (name, type_id, value) in [
+            ("user.uid", 31, "S-1-5-21-7-7-7-1104"),
+            ("user.uid", 31, "arn:aws:iam::111122223333:user/Countess"),
+            ("actor.user.name", 4, "CORP\\Countess"),
+            ("user.email_addr", 5, "Ada@Corp.example"),
+        ] {
+            assert_eq!(told(name, type_id, value).as_deref(), Some("user ada of corp.example"), "{value}");
+        }
+        assert_eq!(told("user.email_addr", 5, "countess@other.example").as_deref(), Some("user countess of other.example"));
+        assert_eq!(told("user.name", 4, "grace").as_deref(), Some("user grace of "));
+        assert_eq!(told("user.name", 4, "SYSTEM"), None);
     }
 
     #[test]

@@ -35,6 +35,13 @@ impl Builder {
     pub fn absorb(&mut self, snapshot: &Snapshot, at: Micros) -> Result<Absorbed, Full> {
         let mut absorbed = Absorbed { faults: snapshot.faults.clone(), ..Absorbed::default() };
         let scopes = self.open(snapshot, at, &mut absorbed)?;
+        // First all names, so that it does not matter which part is read first.
+        for fact in snapshot.nodes.iter().filter(|fact| scopes.contains_key(&fact.scope)) {
+            let node = self.node(&fact.key)?;
+            for alias in &fact.aliases {
+                self.alias(node, alias)?;
+            }
+        }
         self.forget(snapshot, &scopes);
         for fact in &snapshot.nodes {
             if let Some(&scope) = scopes.get(&fact.scope) {
@@ -97,9 +104,6 @@ impl Builder {
         let from = fact.since.or(known.map(|about| about.held.from)).unwrap_or(at);
         let about = About { kind: fact.kind, scope, held: Interval::since(from), active: fact.active, usage: fact.usage };
         self.describe(node, &fact.name, about)?;
-        for alias in &fact.aliases {
-            self.alias(node, alias)?;
-        }
         for (kind, value) in &fact.ids {
             self.identifier(node, *kind, value, scope)?;
         }

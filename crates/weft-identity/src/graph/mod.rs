@@ -192,6 +192,11 @@ impl Graph {
         self.nodes.keys.find(key).or_else(|| self.alias_of.get(self.aliases.find(key)? as usize).copied())
     }
 
+    /// Other names of nodes.
+    pub fn aliases(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.aliases.iter().zip(self.alias_of.iter().copied())
+    }
+
     /// A text by number.
     pub fn text(&self, number: u32) -> &str {
         self.texts.get(number)

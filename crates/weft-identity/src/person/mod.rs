@@ -13,10 +13,12 @@ mod id;
 mod keys;
 mod login;
 mod names;
+mod population;
 mod resolve;
 mod sets;
 
 pub use decide::{Decision, DecisionFault, Word};
 pub use id::{IdKind, Usage};
 pub use login::Custom;
+pub use population::Population;
 pub use resolve::{By, Identity, Link, Person, Persons, Words, resolve};

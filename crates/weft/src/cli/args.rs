@@ -8,6 +8,7 @@ use clap::{Args as Group, Parser, Subcommand};
 use super::Format;
 use super::access::Access;
 use super::entitlements::Entitlements;
+use super::identity::Identity;
 
 /// The cybersecurity mesh in one program.
 ///
@@ -77,6 +78,9 @@ pub enum Verb {
     /// Effective permissions and paths of escalation, from snapshots of an identity system.
     #[command(subcommand)]
     Entitlements(Entitlements),
+    /// Persons and what they reach: one graph of all identity systems, now or on a date.
+    #[command(subcommand)]
+    Identity(Identity),
     /// Access decisions: AuthZEN requests against the current policies and facts.
     #[command(subcommand)]
     Access(Access),
@@ -266,6 +270,9 @@ pub struct Bench {
     /// Raw records to use instead of made ones: STREAM and PATH….
     #[arg(value_name = "STREAM PATH")]
     pub input: Vec<String>,
+    /// Edges of the graph of `graph`.
+    #[arg(long, value_name = "EDGES", default_value_t = 10_000_000)]
+    pub edges: u32,
 }
 
 /// Benchmarks.
@@ -291,6 +298,8 @@ pub enum BenchName {
     Access,
     /// Effective permissions and escalation on accounts of random policies, processor time of one thread.
     Entitlements,
+    /// The identity graph: load, bytes of an edge, and reach.
+    Graph,
 }
 
 /// `approve`

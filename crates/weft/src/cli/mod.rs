@@ -3,6 +3,7 @@
 pub mod access;
 mod args;
 pub mod entitlements;
+pub mod identity;
 mod intel;
 mod investigate;
 mod lake;

@@ -25,6 +25,7 @@ use crate::wire::stand::rules_of;
 
 mod decide;
 mod entitlements;
+mod graph;
 mod intel;
 mod long;
 
@@ -50,6 +51,10 @@ pub(super) async fn run(home: &Home, bench: &cli::Bench, out: &mut Output) -> Re
         BenchName::Cedar => tokio::task::spawn_blocking(decide::cedar).await.map_err(Fault::failed)??,
         BenchName::Access => decide::access(home).await?,
         BenchName::Entitlements => tokio::task::spawn_blocking(entitlements::figures).await.map_err(Fault::failed)??,
+        BenchName::Graph => {
+            let (home, edges) = (home.clone(), bench.edges);
+            tokio::task::spawn_blocking(move || graph::figures(&home, edges)).await.map_err(Fault::failed)??
+        }
         _ => of_records(home, bench).await?,
     };
     let mut rows = Rows::new(["figure", "value", "unit"]);
@@ -80,7 +85,7 @@ async fn of_records(home: &Home, bench: &cli::Bench) -> Result<Figures, Fault> {
             tokio::task::spawn_blocking(move || intel::figures(registry, rules, &batches)).await.map_err(Fault::failed)?
         }
         BenchName::Start => long::start(home, &files, &batches).await?,
-        BenchName::Cedar | BenchName::Access | BenchName::Entitlements => Figures::new(),
+        BenchName::Cedar | BenchName::Access | BenchName::Entitlements | BenchName::Graph => Figures::new(),
     })
 }
 

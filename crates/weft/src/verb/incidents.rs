@@ -11,6 +11,7 @@ use crate::cli::{self, Fault, IncidentsArgs, IncidentsVerb, Outcome, Output};
 use crate::content;
 use crate::door::now;
 use crate::home::Home;
+use crate::identity;
 use crate::remote::Remote;
 use crate::state::{Sqlite, incidents as kept};
 
@@ -48,7 +49,7 @@ pub(super) async fn run(home: &Home, asked: &IncidentsArgs, out: &mut Output) ->
 /// Incidents of files of findings, or of what the rules find in raw records; the latter with sources.
 async fn batch(home: &Home, asked: &IncidentsArgs) -> Result<(Vec<Incident>, Vec<Supported>), Fault> {
     let files = content::files(&home.dir).map_err(Fault::Misuse)?;
-    let known = content::entities(&files).map_err(Fault::Misuse)?;
+    let known = identity::entities(home, &files).await?;
     let mut of_tools = Vec::new();
     let findings = if asked.detect {
         let mut found = detect::in_files(home, &asked.rules, &asked.words, &mut |events| of_tools.extend(kept::findings(events)))?;

@@ -10,6 +10,7 @@ mod explain;
 mod export;
 mod found;
 mod hunt;
+mod identity;
 mod incidents;
 mod ingest;
 mod input;
@@ -65,6 +66,7 @@ pub fn run(args: Args) -> Result<Outcome, Fault> {
         Verb::Ledger(ledger) => runtime.block_on(ledger::run(&home()?, &ledger, &mut out)),
         Verb::Intel(intel) => runtime.block_on(intel::run(&home()?, intel, &mut out)),
         Verb::Entitlements(asked) => entitlements::run(&asked, &mut out),
+        Verb::Identity(asked) => runtime.block_on(identity::run(&home()?, &asked, &mut out)),
         Verb::Access(asked) => runtime.block_on(access::run(&home()?, &asked, &mut out)),
         Verb::Posture(Posture::Run) => runtime.block_on(runs::posture_run(&home()?, &mut out)),
         Verb::Posture(Posture::List) => runtime.block_on(runs::posture_list(&home()?, &mut out)),

@@ -10,6 +10,7 @@ use crate::cli::{self, Fault, Outcome, Output, RiskPreset, Rows};
 use crate::content;
 use crate::door::now;
 use crate::home::Home;
+use crate::identity;
 
 /// Findings that a line names.
 const NAMED_MAX: usize = 3;
@@ -20,7 +21,7 @@ const NAMED_MAX: usize = 3;
 /// Findings that cannot be read.
 pub(super) async fn run(home: &Home, asked: &cli::RiskArgs, out: &mut Output) -> Result<Outcome, Fault> {
     let files = content::files(&home.dir).map_err(Fault::Misuse)?;
-    let mut risk = Risk::new(Arc::new(content::entities(&files).map_err(Fault::Misuse)?));
+    let mut risk = Risk::new(Arc::new(identity::entities(home, &files).await?));
     found::findings(home, &asked.from).await?.iter().for_each(|finding| risk.observe(finding));
     let at = match &asked.at {
         Some(time) => Timestamp(detect::millis(time)?),

@@ -1,5 +1,6 @@
 //! Lake, state and pipeline of one home: what `up` and `ingest` have in common.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use weft_model::{Detector, Finding};
 use crate::cli::Fault;
 use crate::content::Content;
 use crate::home::Home;
+use crate::identity;
 use crate::intel::Live;
 use crate::pipeline::{Memory, Parts, Pipeline, Running, Writer};
 use crate::queue::Queue;
@@ -25,6 +27,7 @@ pub struct Site {
     recovery: Recovery,
     memory: Memory,
     decisions: Vec<Decision>,
+    names: HashMap<String, String>,
 }
 
 impl Site {
@@ -41,7 +44,8 @@ impl Site {
         let state = Arc::new(state.map_err(Fault::failed)?);
         let kept = state.memory(lake.log_id(), lake.committed()).await.map_err(Fault::failed)?;
         let decisions = incidents::decisions(&*state).await?;
-        Ok(Self { memory: Memory::read(kept.as_deref()), state, lake, recovery, decisions })
+        let names = identity::names(home, &identity::decisions(&*state).await?)?;
+        Ok(Self { memory: Memory::read(kept.as_deref()), state, lake, recovery, decisions, names })
     }
 }
 
@@ -87,8 +91,9 @@ impl Stand {
     ///
     /// # Errors
     /// The system has no thread for us.
-    pub fn start(site: Site, home: &Home, registry: Arc<Registry>, detectors: Vec<Box<dyn Detector>>, entities: Known) -> Result<Self, Fault> {
-        let Site { state, lake, recovery, memory, decisions } = site;
+    pub fn start(site: Site, home: &Home, registry: Arc<Registry>, detectors: Vec<Box<dyn Detector>>, mut entities: Known) -> Result<Self, Fault> {
+        let Site { state, lake, recovery, memory, decisions, names } = site;
+        entities.call(names);
         let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let parts = Parts {
             lake,

@@ -9,7 +9,7 @@ use crate::mesh::{Mesh, until};
 use crate::{text, weft};
 
 /// A finding of some tool; `minute` counts from the begin of 2026-09-21.
-fn finding(uid: &str, minute: i64, severity: i64, entities: &[(&str, i64, &str)]) -> String {
+pub(crate) fn finding(uid: &str, minute: i64, severity: i64, entities: &[(&str, i64, &str)]) -> String {
     let observables: Vec<Value> = entities.iter().map(|(name, type_id, value)| json!({"name": name, "type_id": type_id, "value": value})).collect();
     let event = json!({
         "class_uid": 2004, "category_uid": 2, "activity_id": 1, "type_uid": 200_401, "severity_id": severity, "status_id": 1,

@@ -19,6 +19,7 @@ mod fairness;
 mod faults;
 mod feeds;
 mod hunts;
+mod identity;
 mod incidents;
 mod intel;
 mod lake;

@@ -8,6 +8,7 @@ use crate::cli::Fault;
 use crate::content;
 use crate::home::Home;
 use crate::hunting;
+use crate::identity;
 use crate::verb::{found, offline};
 
 /// Values of one list of a statement.
@@ -21,7 +22,7 @@ const NETWORK: u64 = 4;
 
 /// Sources of the findings of an incident, and events that support it.
 pub(super) async fn of(home: &Home, events: &[Value], uid: &str) -> Result<Supported, Fault> {
-    let known = content::entities(&content::files(&home.dir).map_err(Fault::Misuse)?).map_err(Fault::Misuse)?;
+    let known = identity::entities(home, &content::files(&home.dir).map_err(Fault::Misuse)?).await?;
     let Some(named) = super::show::incident(events, uid) else { return Ok(Supported::default()) };
     let hubs = events
         .iter()

@@ -1,0 +1,332 @@
+//! Snapshots of identity systems through the descriptions of their connectors.
+
+use serde_json::Value;
+use weft_identity::graph::{Builder, Direction, Graph, NodeKind};
+use weft_identity::inventory::{Forms, Reading, json, ldif};
+use weft_identity::person::{Population, Words};
+
+fn forms() -> Forms {
+    let files: Vec<(String, String, String)> = weft_connectors::files()
+        .into_iter()
+        .flat_map(|connector| connector.files.into_iter().map(move |(path, text)| (connector.name.clone(), path, text)))
+        .filter(|(_, path, _)| path.starts_with("inventory/"))
+        .collect();
+    Forms::compile(files.iter().map(|(tool, path, text)| (tool.as_str(), path.as_str(), text.as_str()))).unwrap_or_else(|faults| panic!("{faults:?}"))
+}
+
+/// The graph of files by path, and what was told of them.
+fn graph(files: &[(&str, &str)]) -> (Graph, Vec<String>) {
+    let forms = forms();
+    let mut reading = Reading::new(&forms, "");
+    for (path, text) in files {
+        let value: Value = if ldif::is_one(text) { ldif::read(text).0 } else { json::read(text).unwrap().value };
+        reading.document(path, &value, false);
+    }
+    let (snapshot, _) = reading.finish();
+    let mut builder = Builder::default();
+    let absorbed = builder.absorb(&snapshot, 1_000_000).unwrap();
+    (builder.finish().unwrap(), absorbed.faults.iter().map(ToString::to_string).collect())
+}
+
+fn edges(graph: &Graph) -> Vec<String> {
+    let mut edges = Vec::new();
+    for from in 0..graph.nodes() {
+        for to in graph.neighbours(from, Direction::Forward) {
+            let terms = graph.terms(to.terms).unwrap();
+            edges.push(format!("{} {} {}", graph.key(from), terms.kind, graph.key(to.node)));
+        }
+    }
+    edges.sort();
+    edges
+}
+
+/// The one door: these files give exactly these edges, and nothing is told.
+fn check(files: &[(&str, &str)], wanted: &[&str]) -> Graph {
+    let (graph, told) = graph(files);
+    assert_eq!(told, Vec::<String>::new());
+    let mut wanted: Vec<String> = wanted.iter().map(|edge| (*edge).to_owned()).collect();
+    wanted.sort();
+    assert_eq!(edges(&graph), wanted);
+    graph
+}
+
+#[test]
+fn aws_account_authorization_details() {
+    let trust = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A%7B%22AWS%22%3A%22arn%3Aaws%3Aiam%3A%3A111122223333%3Auser%2Fada%22%2C%22Service%22%3A%22ec2.amazonaws.com%22%7D%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D";
+    let text = format!(
+        r#"{{"UserDetailList": [{{"UserName": "ada", "UserId": "AIDA1", "Arn": "arn:aws:iam::111122223333:user/ada", "CreateDate": "2024-01-01T00:00:00Z", "GroupList": ["dev"], "UserPolicyList": [{{"PolicyName": "own", "PolicyDocument": {{}}}}], "AttachedManagedPolicies": []}}],
+            "GroupDetailList": [{{"GroupName": "dev", "GroupId": "AGPA1", "Arn": "arn:aws:iam::111122223333:group/team/dev", "AttachedManagedPolicies": [{{"PolicyName": "P", "PolicyArn": "arn:aws:iam::aws:policy/P"}}]}}],
+            "RoleDetailList": [{{"RoleName": "ops", "RoleId": "AROA1", "Arn": "arn:aws:iam::111122223333:role/ops", "AssumeRolePolicyDocument": "{trust}", "RolePolicyList": []}},
+                               {{"RoleName": "shut", "RoleId": "AROA2", "Arn": "arn:aws:iam::111122223333:role/shut", "AssumeRolePolicyDocument": {{"Statement": {{"Effect": "Deny", "Principal": {{"AWS": "*"}}}}}}}},
+                               {{"RoleName": "open", "RoleId": "AROA3", "Arn": "arn:aws:iam::111122223333:role/open", "AssumeRolePolicyDocument": {{"Statement": {{"Effect": "Allow", "Principal": "*"}}}}}}],
+            "Policies": [{{"PolicyName": "P", "Arn": "arn:aws:iam::aws:policy/P"}}]}}"#
+    );
+    let graph = check(
+        &[("aws/gaad.json", &text)],
+        &[
+            "arn:aws:iam::111122223333:user/ada member_of arn:aws:iam::111122223333:group/team/dev",
+            "arn:aws:iam::111122223333:user/ada entitled_to arn:aws:iam::111122223333:user/ada#own",
+            "arn:aws:iam::111122223333:group/team/dev entitled_to arn:aws:iam::aws:policy/P",
+            "arn:aws:iam::111122223333:user/ada can_assume arn:aws:iam::111122223333:role/ops",
+            "aws:service:ec2.amazonaws.com can_assume arn:aws:iam::111122223333:role/ops",
+            "aws:everybody can_assume arn:aws:iam::111122223333:role/open",
+        ],
+    );
+    let ada = graph.find("AIDA1").unwrap();
+    assert_eq!(
+        (graph.name(ada), graph.scope(graph.about(ada).unwrap().scope), graph.about(ada).unwrap().held.from),
+        ("ada", "aws/account@111122223333", 1_704_067_200_000_000)
+    );
+}
+
+#[test]
+fn aws_identity_center() {
+    check(
+        &[
+            (
+                "users.json",
+                r#"{"Users": [{"UserName": "ada@x.org", "UserId": "u1", "IdentityStoreId": "d-1", "Name": {"GivenName": "Ada", "FamilyName": "Lovelace"}, "Emails": [{"Value": "ada@x.org", "Primary": true}], "ExternalIds": [{"Issuer": "okta", "Id": "00u1"}]}]}"#,
+            ),
+            ("groups.json", r#"{"Groups": [{"GroupId": "g1", "DisplayName": "Admins", "IdentityStoreId": "d-1"}]}"#),
+            ("memberships.json", r#"{"GroupMemberships": [{"IdentityStoreId": "d-1", "MembershipId": "m1", "GroupId": "g1", "MemberId": {"UserId": "u1"}}]}"#),
+            (
+                "assignments.json",
+                r#"{"AccountAssignments": [{"AccountId": "1", "PermissionSetArn": "arn:aws:sso:::permissionSet/i/ps-1", "PrincipalType": "GROUP", "PrincipalId": "g1"}]}"#,
+            ),
+        ],
+        &[
+            "aws:sso:u1 member_of aws:sso:g1",
+            "aws:sso:g1 can_assume arn:aws:sso:::permissionSet/i/ps-1@1",
+            "arn:aws:sso:::permissionSet/i/ps-1@1 entitled_to aws:account:1",
+        ],
+    );
+}
+
+#[test]
+fn okta_users_groups_and_applications() {
+    let user = r#"[{"id": "00u1", "status": "ACTIVE", "created": "2024-01-01T00:00:00.000Z", "profile": {"login": "ada@x.org", "email": "ada@x.org", "firstName": "Ada", "lastName": "Lovelace", "employeeNumber": "7"}, "_links": {"self": {"href": "https://acme.okta.com/api/v1/users/00u1"}}}]"#;
+    let graph = check(
+        &[
+            ("okta/users.json", user),
+            (
+                "okta/groups.json",
+                r#"[{"id": "00g1", "type": "OKTA_GROUP", "objectClass": ["okta:user_group"], "profile": {"name": "Ops", "description": null}, "_links": {"users": {"href": "https://acme.okta.com/api/v1/groups/00g1/users"}}}]"#,
+            ),
+            ("okta/groups/00g1/users.json", user),
+            ("okta/apps.json", r#"[{"id": "0oa1", "label": "Payroll", "status": "ACTIVE", "signOnMode": "SAML_2_0"}]"#),
+            (
+                "okta/apps/0oa1/groups.json",
+                r#"[{"id": "00g1", "priority": 0, "_links": {"app": {"href": "https://acme.okta.com/api/v1/apps/0oa1"}, "group": {"href": "https://acme.okta.com/api/v1/groups/00g1"}}}]"#,
+            ),
+            (
+                "okta/apps/0oa1/users.json",
+                r#"[{"id": "00u1", "scope": "GROUP", "status": "ACTIVE", "_links": {"app": {"href": "https://acme.okta.com/api/v1/apps/0oa1"}}}]"#,
+            ),
+            (
+                "okta/users/00u1/roles.json",
+                r#"[{"id": "ra1", "label": "Super Administrator", "type": "SUPER_ADMIN", "status": "ACTIVE", "assignmentType": "USER"}]"#,
+            ),
+        ],
+        &["okta:00u1 member_of okta:00g1", "okta:00g1 entitled_to okta:0oa1", "okta:00u1 entitled_to okta:0oa1", "okta:00u1 has_role okta:role:SUPER_ADMIN"],
+    );
+    assert_eq!(graph.scope(graph.about(graph.find("okta:00u1").unwrap()).unwrap().scope), "okta/users@acme.okta.com");
+}
+
+#[test]
+fn entra_users_groups_roles_and_applications() {
+    check(
+        &[
+            (
+                "users.json",
+                r##"{"@odata.context": "https://graph.microsoft.com/v1.0/$metadata#users", "value": [{"id": "a1", "userPrincipalName": "ada@x.org", "displayName": "Ada Lovelace", "accountEnabled": true, "proxyAddresses": ["SMTP:ada@x.org", "smtp:countess@x.org"]}]}"##,
+            ),
+            (
+                "groups.json",
+                r##"{"value": [{"id": "b1", "displayName": "Ops", "securityEnabled": true, "members": [{"@odata.type": "#microsoft.graph.user", "id": "a1"}], "owners": [{"id": "a1"}]}]}"##,
+            ),
+            ("groups/b1/members.json", r#"{"value": [{"id": "c1"}]}"#),
+            (
+                "sp.json",
+                r#"{"value": [{"id": "c1", "appId": "app1", "displayName": "Backup", "servicePrincipalType": "Application", "owners": [{"id": "a1"}]}, {"id": "c2", "appId": "app2", "servicePrincipalType": "Application"}]}"#,
+            ),
+            ("roles.json", r#"{"value": [{"id": "r1", "templateId": "r1", "displayName": "Global Administrator", "rolePermissions": []}]}"#),
+            ("assigned.json", r#"{"value": [{"id": "x", "principalId": "b1", "roleDefinitionId": "r1", "directoryScopeId": "/"}]}"#),
+            (
+                "eligible.json",
+                r#"{"@odata.context": "$metadata/roleManagement/directory/roleEligibilitySchedules", "value": [{"id": "y", "principalId": "a1", "roleDefinitionId": "r1", "directoryScopeId": "/"}]}"#,
+            ),
+            ("approles.json", r#"{"value": [{"id": "z", "appRoleId": "m", "principalId": "c1", "resourceId": "c2"}]}"#),
+            (
+                "grants.json",
+                r#"{"value": [{"id": "g", "clientId": "c1", "consentType": "Principal", "principalId": "a1", "resourceId": "c2", "scope": "Mail.Read"}]}"#,
+            ),
+        ],
+        &[
+            "entra:a1 member_of entra:b1",
+            "entra:a1 controls entra:b1",
+            "entra:c1 member_of entra:b1",
+            "entra:a1 owns entra:c1",
+            "entra:b1 has_role entra:role:r1",
+            "entra:a1 can_assume entra:role:r1",
+            "entra:c1 entitled_to entra:c2",
+            "entra:c1 acts_for entra:a1",
+            "entra:c1 entitled_to entra:c2",
+        ],
+    );
+}
+
+#[test]
+fn active_directory_as_ldif() {
+    let text = "dn: CN=Ada,OU=Staff,DC=x,DC=org\nobjectClass: top\nobjectClass: person\nobjectClass: user\nobjectSid: S-1-5-21-1-2-3-1104\nobjectGUID:: 4AQlP4lPDk+d0wM5Dkjh5A==\nsAMAccountName: ada\nuserAccountControl: 514\nprimaryGroupID: 513\n\ndn: CN=Domain Users,DC=x,DC=org\nobjectClass: group\nobjectSid: S-1-5-21-1-2-3-513\ncn: Domain Users\n\ndn: CN=Ops,DC=x,DC=org\nobjectClass: group\nobjectSid: S-1-5-21-1-2-3-1200\ncn: Ops\nmember: cn=Ada,ou=Staff,dc=x,dc=org\n";
+    let graph =
+        check(&[("ad.ldif", text)], &["ad:S-1-5-21-1-2-3-1104 member_of ad:S-1-5-21-1-2-3-513", "ad:S-1-5-21-1-2-3-1104 member_of ad:S-1-5-21-1-2-3-1200"]);
+    assert!(!graph.about(graph.find("dn:cn=ada,ou=staff,dc=x,dc=org").unwrap()).unwrap().active);
+}
+
+#[test]
+fn openldap_as_ldif() {
+    let text = "dn: uid=ada,ou=people,dc=x\nobjectClass: inetOrgPerson\nuid: ada\nsn: Lovelace\ncn: Ada Lovelace\nmail: ada@x.org\n\ndn: uid=backup,ou=system,dc=x\nobjectClass: account\nobjectClass: simpleSecurityObject\nuid: backup\n\ndn: cn=ops,dc=x\nobjectClass: groupOfNames\ncn: ops\nmember: uid=ada,ou=people,dc=x\n\ndn: cn=unix,dc=x\nobjectClass: posixGroup\ncn: unix\nmemberUid: backup\n";
+    check(&[("slapd.ldif", text)], &["ldap:uid=ada,ou=people,dc=x member_of ldap:cn=ops,dc=x", "ldap:uid=backup,ou=system,dc=x member_of ldap:cn=unix,dc=x"]);
+}
+
+#[test]
+fn bloodhound_files_and_opengraph() {
+    let user = r#"{"data": [{"ObjectIdentifier": "S-1-5-21-1-1", "PrimaryGroupSID": null, "Properties": {"name": "ADA@X.ORG", "domainsid": "S-1-5-21-1", "enabled": true}, "Aces": [], "HasSIDHistory": [], "AllowedToDelegate": []}], "meta": {"type": "users", "count": 1, "version": 6}}"#;
+    let group = r#"{"data": [{"ObjectIdentifier": "S-1-5-21-1-512", "Properties": {"name": "DOMAIN ADMINS@X.ORG", "domainsid": "S-1-5-21-1"}, "Members": [], "Aces": [{"PrincipalSID": "S-1-5-21-1-1", "PrincipalType": "User", "RightName": "AddMember", "IsInherited": false}]}], "meta": {"type": "groups", "version": 6}}"#;
+    let computer = r#"{"data": [{"ObjectIdentifier": "S-1-5-21-1-9", "Properties": {"name": "PC.X.ORG", "domainsid": "S-1-5-21-1"}, "LocalGroups": [{"Name": "ADMINISTRATORS@PC", "ObjectIdentifier": "S-1-5-21-9-544", "Results": [{"ObjectIdentifier": "S-1-5-21-1-512", "ObjectType": "Group"}]}], "Sessions": {"Results": [{"UserSID": "S-1-5-21-1-1", "ComputerSID": "S-1-5-21-1-9"}], "Collected": true}, "Aces": []}], "meta": {"type": "computers", "version": 6}}"#;
+    let open = r#"{"metadata": {"source_kind": "Vault"}, "graph": {"nodes": [{"id": "v1", "kinds": ["Secret", "Vault"], "properties": {"name": "db"}}], "edges": [{"kind": "CanRead", "start": {"value": "ADA@X.ORG", "match_by": "name"}, "end": {"value": "v1"}}]}}"#;
+    check(
+        &[("users.json", user), ("groups.json", group), ("computers.json", computer), ("vault.json", open)],
+        &[
+            "ad:S-1-5-21-1-1 controls ad:S-1-5-21-1-512",
+            "ad:S-1-5-21-1-512 controls ad:S-1-5-21-1-9",
+            "ad:S-1-5-21-1-9 exposes ad:S-1-5-21-1-1",
+            "ad:S-1-5-21-1-1 controls ad:v1",
+        ],
+    );
+}
+
+#[test]
+fn kubernetes_bindings() {
+    let text = r#"{"apiVersion": "v1", "kind": "List", "items": [
+        {"kind": "ClusterRoleBinding", "metadata": {"name": "admins"}, "roleRef": {"kind": "ClusterRole", "name": "cluster-admin"}, "subjects": [{"kind": "User", "name": "ada@x.org"}]},
+        {"kind": "RoleBinding", "metadata": {"name": "view", "namespace": "shop"}, "roleRef": {"kind": "ClusterRole", "name": "view"}, "subjects": [{"kind": "ServiceAccount", "name": "web", "namespace": "shop"}]},
+        {"kind": "ServiceAccount", "metadata": {"name": "web", "namespace": "shop"}}]}"#;
+    check(
+        &[("rbac.json", text)],
+        &[
+            "k8s:cluster/user/ada@x.org has_role k8s:cluster/clusterrole/cluster-admin@*",
+            "k8s:cluster/clusterrole/cluster-admin@* entitled_to k8s:cluster/namespace/*",
+            "k8s:cluster/serviceaccount/shop/web has_role k8s:cluster/clusterrole/view@shop",
+            "k8s:cluster/clusterrole/view@shop entitled_to k8s:cluster/namespace/shop",
+            "k8s:cluster/serviceaccount/shop/web member_of k8s:cluster/group/system:serviceaccounts:shop",
+        ],
+    );
+}
+
+#[test]
+fn github_members_teams_and_repositories() {
+    let ada = r#"[{"login": "Ada", "id": 1, "type": "User"}]"#;
+    let graph = check(
+        &[
+            // Which account is whose stands before the accounts.
+            (
+                "saml.json",
+                r#"{"data": {"organization": {"samlIdentityProvider": {"externalIdentities": {"edges": [{"node": {"user": {"login": "Ada"}, "samlIdentity": {"nameId": "ada@x.org"}}}]}}}}}"#,
+            ),
+            ("github/orgs/acme/members.json", ada),
+            (
+                "github/orgs/acme/teams.json",
+                r#"[{"id": 5, "slug": "ops", "name": "Ops", "privacy": "closed", "html_url": "https://github.com/orgs/acme/teams/ops", "parent": null}]"#,
+            ),
+            ("github/orgs/acme/teams/ops/members.json", ada),
+            ("github/orgs/acme/teams/ops/repos.json", r#"[{"full_name": "acme/Shop", "role_name": "maintain"}]"#),
+            ("github/repos/acme/shop/collaborators.json", r#"[{"login": "Ada", "id": 1, "permissions": {"push": true}, "role_name": "write"}]"#),
+        ],
+        &[
+            "github:1 entitled_to github:org:acme",
+            "github:1 member_of github:team:5",
+            "github:team:5 entitled_to github:repo:acme/shop",
+            "github:1 entitled_to github:repo:acme/shop",
+        ],
+    );
+    let ada = graph.find("github:login:ada").unwrap();
+    assert_eq!(ada, graph.find("github:1").unwrap());
+    assert!(graph.identifiers().iter().any(|id| id.node == ada && graph.text(id.value) == "ada@x.org"));
+}
+
+#[test]
+fn google_workspace_users_and_groups() {
+    check(
+        &[
+            (
+                "google/users.json",
+                r#"{"kind": "admin#directory#users", "users": [{"id": "1", "primaryEmail": "ada@x.org", "name": {"givenName": "Ada", "familyName": "Lovelace", "fullName": "Ada Lovelace"}, "isAdmin": true, "customerId": "C1", "externalIds": [{"type": "organization", "value": "7"}]}]}"#,
+            ),
+            ("google/groups.json", r#"{"groups": [{"id": "g1", "email": "Ops@x.org", "name": "Ops", "directMembersCount": "1"}]}"#),
+            ("google/groups/ops@x.org/members.json", r#"{"members": [{"id": "1", "email": "ada@x.org", "role": "OWNER", "type": "USER"}]}"#),
+        ],
+        &["google:1 has_role google:role:super_admin@C1", "google:1 member_of google:g1"],
+    );
+}
+
+#[test]
+fn scim_and_the_neutral_form() {
+    let scim = r#"{"schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"], "totalResults": 2, "Resources": [
+        {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "id": "1", "userName": "ada@x.org", "externalId": "e1", "active": true, "name": {"formatted": "Ada Lovelace"}},
+        {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "id": "2", "displayName": "Ops", "members": [{"value": "1"}]}]}"#;
+    check(&[("scim.json", scim)], &["scim:scim:1 member_of scim:scim:2"]);
+    let neutral = "{\"node\": \"door:1\", \"kind\": \"account\", \"ids\": {\"email\": [\"ada@x.org\"]}, \"source\": \"door\"}\n{\"node\": \"door:all\", \"kind\": \"group\", \"source\": \"door\"}\n{\"edge\": \"member_of\", \"from\": \"door:1\", \"to\": \"door:all\", \"source\": \"door\"}\n";
+    check(&[("door.ndjson", neutral)], &["door:1 member_of door:all"]);
+}
+
+#[test]
+fn accounts_of_three_sources_are_one_person() {
+    let (graph, _) = graph(&[
+        (
+            "okta/users.json",
+            r#"[{"id": "00u1", "status": "ACTIVE", "profile": {"login": "ada@x.org", "email": "ada@x.org", "employeeNumber": "7"}, "_links": {"self": {"href": "https://acme.okta.com/x"}}}]"#,
+        ),
+        (
+            "center.json",
+            r#"{"Users": [{"UserName": "countess", "UserId": "u1", "IdentityStoreId": "d-1", "ExternalIds": [{"Issuer": "okta", "Id": "00u1"}]}]}"#,
+        ),
+        (
+            "google/users.json",
+            r#"{"users": [{"id": "1", "primaryEmail": "lovelace@y.org", "name": {"fullName": "Ada"}, "externalIds": [{"type": "organization", "value": "007"}]}]}"#,
+        ),
+    ]);
+    let population = Population::of(&graph, &[], &Words::default());
+    assert_eq!(population.persons.persons.len(), 1);
+    assert_eq!(population.persons.keys(0), ["aws:sso:u1", "google:1", "okta:00u1"]);
+}
+
+#[test]
+fn faults_have_their_place_and_the_rest_is_used() {
+    let text = r#"[{"id": "00u1", "status": "ACTIVE", "profile": {"login": "ada@x.org"}}, {"id": {"a": 1}, "status": "ACTIVE", "profile": {"login": "x"}}, {"nothing": true}, 7]"#;
+    let (graph, told) = graph(&[("okta/users.json", text), ("else.json", r#"{"a": 1}"#)]);
+    assert_eq!(graph.nodes(), 1);
+    assert_eq!(
+        told,
+        [
+            "okta/users.json: [1]: what makes a key for `okta/users` is missing or no text",
+            "okta/users.json: [2]: 2 records are of no form that is known, this is the first",
+            "else.json: no record of it is of a form that is known; `weft identity forms` lists them",
+        ]
+    );
+}
+
+#[test]
+fn every_account_of_the_labelled_organisations_is_read() {
+    let Ok(entries) = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/identity/pathfinding-labs")) else { return };
+    let mut read = 0;
+    for path in entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|ending| ending == "json")) {
+        let value: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let Some(accounts) = value["gaad"].as_object() else { continue };
+        let wanted: usize = accounts.values().map(|account| account["UserDetailList"].as_array().map_or(0, Vec::len)).sum();
+        let (graph, _) = graph(&[(path.to_str().unwrap(), &value.to_string())]);
+        assert_eq!((0..graph.nodes()).filter(|&node| graph.kind(node) == NodeKind::Account).count(), wanted, "{path:?}");
+        read += 1;
+    }
+    assert!(read > 10, "{read}");
+}

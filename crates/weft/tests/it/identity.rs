@@ -1,0 +1,169 @@
+//! `weft identity`: snapshots in, persons and reach out.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::incidents::finding;
+use crate::{text, weft};
+
+const OKTA: &str = r#"[
+    {"id": "00u1", "status": "ACTIVE", "profile": {"login": "ada@x.org", "email": "ada@x.org", "firstName": "Ada", "lastName": "Lovelace", "displayName": "Ada Lovelace"}},
+    {"id": "00u2", "status": "ACTIVE", "profile": {"login": "grace@x.org", "email": "grace@x.org", "displayName": "Grace Hopper"}}]"#;
+const CENTER: &str = r#"{"Users": [{"UserName": "ada", "UserId": "u1", "IdentityStoreId": "d-1", "ExternalIds": [{"Issuer": "okta", "Id": "00u1"}]}, {"UserName": "svc-backup", "UserId": "u9", "IdentityStoreId": "d-1"}]}"#;
+const GROUPS: &str = r#"{"Groups": [{"GroupId": "g1", "DisplayName": "Admins", "IdentityStoreId": "d-1"}]}"#;
+const MEMBERS: &str = r#"{"GroupMemberships": [{"IdentityStoreId": "d-1", "MembershipId": "m1", "GroupId": "g1", "MemberId": {"UserId": "u1"}}]}"#;
+const OTHERS: &str = r#"{"GroupMemberships": [{"IdentityStoreId": "d-1", "MembershipId": "m2", "GroupId": "g1", "MemberId": {"UserId": "u9"}}]}"#;
+const ASSIGNED: &str =
+    r#"{"AccountAssignments": [{"AccountId": "42", "PermissionSetArn": "arn:aws:sso:::permissionSet/i/ps", "PrincipalType": "GROUP", "PrincipalId": "g1"}]}"#;
+
+fn files(dir: &Path, files: &[(&str, &str)]) -> String {
+    for (name, text) in files {
+        let path = dir.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    dir.to_str().unwrap().to_owned()
+}
+
+/// Rows of a question, and what was said on standard error.
+fn ask(home: &Path, arguments: &[&str]) -> (Vec<Value>, String) {
+    let output = weft(home, &[&["identity"], arguments, &["--format", "ndjson"]].concat(), "");
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
+    (text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect(), text(&output.stderr))
+}
+
+/// What a wrong question is told.
+fn refused(home: &Path, arguments: &[&str]) -> String {
+    let output = weft(home, &[&["identity"], arguments].concat(), "");
+    assert_eq!((output.status.code(), text(&output.stderr).lines().count()), (Some(2), 1), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stderr)
+}
+
+fn keys(rows: &[Value]) -> Vec<&str> {
+    let mut keys: Vec<&str> = rows.iter().map(|row| row["key"].as_str().unwrap()).collect();
+    keys.sort_unstable();
+    keys
+}
+
+fn home() -> tempfile::TempDir {
+    let (home, snapshot) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let folder = files(
+        snapshot.path(),
+        &[
+            ("okta/users.json", OKTA),
+            ("center/users.json", CENTER),
+            ("center/groups.json", GROUPS),
+            ("center/members.json", MEMBERS),
+            ("center/assigned.json", ASSIGNED),
+        ],
+    );
+    let (rows, told) = ask(home.path(), &["import", &folder, "--at", "2026-01-10T00:00:00Z"]);
+    assert_eq!(rows.len(), 5, "{rows:?}");
+    assert!(told.contains("7 nodes and 3 edges told, 3 edges begun, 0 ended"), "{told}");
+    home
+}
+
+#[test]
+fn one_person_with_evidence_and_what_it_reaches() {
+    let home = home();
+    let (persons, _) = ask(home.path(), &["list"]);
+    assert_eq!(persons.len(), 2, "{persons:?}");
+    let (ada, _) = ask(home.path(), &["show", "Ada Lovelace"]);
+    let accounts: Vec<&Value> = ada.iter().filter(|row| row["relation"] == "account").collect();
+    assert_eq!(accounts.len(), 2);
+    assert_eq!(accounts[0]["detail"]["evidence"][0]["by"], "immutable");
+    let (reached, _) = ask(home.path(), &["reach", "ada@x.org"]);
+    assert_eq!(keys(&reached), ["arn:aws:sso:::permissionSet/i/ps@42", "aws:account:42", "aws:sso:g1"]);
+    let (who, _) = ask(home.path(), &["reach", "aws:account:42", "--reverse", "--kind", "account"]);
+    assert_eq!((keys(&who), &who[0]["person"]), (vec!["aws:sso:u1"], &persons.iter().find(|person| person["name"] == "Ada Lovelace").unwrap()["person"]));
+    assert_eq!(
+        who[0]["path"].as_array().unwrap().iter().map(|step| step["edge"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["member_of", "can_assume", "entitled_to"]
+    );
+    let (others, _) = ask(home.path(), &["list", "--others"]);
+    assert_eq!((others.len(), &others[0]["account"], &others[0]["usage"]), (1, &"aws:sso:u9".into(), &"service".into()));
+}
+
+#[test]
+fn who_could_on_a_date() {
+    let (home, snapshot) = (home(), tempfile::tempdir().unwrap());
+    let later = files(snapshot.path(), &[("members.json", OTHERS)]);
+    let (_, told) = ask(home.path(), &["import", &later, "--at", "2026-02-10"]);
+    assert!(told.contains("1 edges begun, 1 ended"), "{told}");
+    let who = |at: &str| ask(home.path(), &["reach", "aws:account:42", "--reverse", "--kind", "account", "--at", at]).0;
+    assert_eq!(keys(&who("2026-01-09")), Vec::<&str>::new());
+    assert_eq!(keys(&who("2026-01-10")), ["aws:sso:u1"]);
+    assert_eq!(keys(&who("2026-02-09T23:59:59Z")), ["aws:sso:u1"]);
+    assert_eq!(keys(&who("2026-02-11")), ["aws:sso:u9"]);
+    let again = weft(home.path(), &["identity", "import", &later, "--at", "2026-01-01"], "");
+    assert!(text(&again.stderr).contains("import snapshots in the order in which they were taken"), "{}", text(&again.stderr));
+}
+
+#[test]
+fn a_merge_is_remembered_and_taken_back() {
+    let home = home();
+    let persons = || ask(home.path(), &["list"]).0.len();
+    assert_eq!(persons(), 2);
+    let merged = weft(home.path(), &["identity", "merge", "Ada Lovelace", "grace@x.org"], "");
+    assert_eq!(merged.status.code(), Some(0), "{}", text(&merged.stderr));
+    assert_eq!(persons(), 1);
+    assert!(refused(home.path(), &["merge", "ada@x.org", "grace@x.org"]).contains("one person already"));
+    let split = weft(home.path(), &["identity", "split", "ada@x.org"], "");
+    assert_eq!(split.status.code(), Some(0), "{}", text(&split.stderr));
+    assert_eq!(persons(), 2);
+    assert!(refused(home.path(), &["split", "grace@x.org"]).contains("nothing to split"));
+}
+
+#[test]
+fn a_torn_snapshot_is_used_as_far_as_it_goes() {
+    let (home, snapshot) = (home(), tempfile::tempdir().unwrap());
+    let folder = files(snapshot.path(), &[("users.json", &OKTA[..OKTA.len() - 40]), ("nothing.json", "{}"), ("broken.json", "hello")]);
+    let (_, told) = ask(home.path(), &["import", &folder]);
+    assert!(told.contains("users.json:3: ends early; what was whole in its first"), "{told}");
+    assert!(told.contains("nothing.json: no record of it is of a form that is known"), "{told}");
+    assert!(told.contains("broken.json: is neither JSON, nor JSON lines, nor LDIF"), "{told}");
+    let (accounts, _) = ask(home.path(), &["list", "--kind", "account"]);
+    assert!(accounts.iter().all(|account| account["until"].is_null()), "{accounts:?}");
+}
+
+#[test]
+fn wrong_questions_are_told_what_to_do() {
+    let empty = tempfile::tempdir().unwrap();
+    assert!(refused(empty.path(), &["list"]).contains("`weft identity import PATH` takes snapshots in"));
+    assert!(refused(empty.path(), &["import", "/nowhere/at/all"]).contains("is not there"));
+    let home = home();
+    assert!(refused(home.path(), &["show", "nobody"]).contains("`weft identity list`"));
+    assert!(refused(home.path(), &["reach", "ada@x.org", "--at", "yesterday"]).contains("is not a time"));
+    assert!(refused(home.path(), &["reach", "ada@x.org", "--kind", "planet"]).contains("is no kind of node; there are"));
+    assert!(refused(home.path(), &["merge", "aws:sso:g1", "ada@x.org"]).contains("is a group and no person's account"));
+}
+
+#[test]
+fn other_engines_can_read_what_is_kept() {
+    let home = home();
+    let folder = home.path().join("lake/identity").join(std::fs::read_to_string(home.path().join("lake/identity/current")).unwrap());
+    let edges: usize = weft_lake::read_plain(&folder.join("edges.parquet")).unwrap().map(|rows| rows.unwrap().num_rows()).sum();
+    assert_eq!(edges, 3);
+    // Tables of events are not disturbed.
+    assert_eq!(weft(home.path(), &["tables"], "").status.code(), Some(0));
+}
+
+#[test]
+fn findings_about_all_names_of_a_person_are_one_incident() {
+    let story = [
+        finding("f1", 0, 4, &[("user.email_addr", 5, "ada@x.org")]),
+        finding("f2", 30, 4, &[("user.uid", 31, "00u1")]),
+        finding("f3", 40, 4, &[("user.uid", 31, "00u2")]),
+    ]
+    .concat();
+    let findings = |home: &Path| {
+        let output = weft(home, &["incidents", "--from", "-", "--format", "ndjson"], &story);
+        let mut counts: Vec<u64> =
+            text(&output.stdout).lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["unmapped"]["findings"].as_u64().unwrap()).collect();
+        counts.sort_unstable();
+        counts
+    };
+    assert_eq!(findings(tempfile::tempdir().unwrap().path()), [1, 1, 1]);
+    assert_eq!(findings(home().path()), [1, 2]);
+}
