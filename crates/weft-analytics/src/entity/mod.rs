@@ -245,7 +245,7 @@ mod tests {
         known.call(names.into_iter().map(|name| (name.to_owned(), "ada@corp.example".to_owned())).collect());
         let told = |name: &str, type_id: i64, value: &str| {
             let entity = Entity { name: name.to_owned(), type_id, value: value.to_owned() };
-            one(&entity, &known).map(|found| format!("{found} of {}", found.scope.unwrap_or_default()))
+            one(&entity, &known).map(|found| format!("{found} of {}", found.scope.as_deref().unwrap_or_default()))
         };
         for (name, type_id, value) in [
             ("user.uid", 31, "S-1-5-21-7-7-7-1104"),

@@ -21,7 +21,6 @@ mod snapshot;
 mod strings;
 mod table;
 
-use std::collections::HashMap;
 use std::hash::Hash;
 
 pub use absorb::Absorbed;
@@ -33,6 +32,8 @@ pub use reach::{Budget, Direction, Reach, Reached, Short, Step};
 pub use snapshot::{LinkFact, NodeFact, Snapshot};
 pub use strings::{STRING_BYTES_MAX, Strings};
 pub use table::{TABLES, Table, TableFault};
+
+use hashbrown::HashMap;
 
 use crate::person::{IdKind, Usage};
 use adjacency::Adjacency;
