@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::cli::{self, Common, Fault, Outcome, Output, Rows};
 use crate::content;
 use crate::home::Home;
+use crate::identity;
 
 /// Validates everything, or lists the streams.
 ///
@@ -34,6 +35,12 @@ pub(super) fn run(common: &Common, check: &cli::Check, out: &mut Output) -> Resu
     let descriptions = content::pulls(&files).unwrap_or_default();
     if let (Some(home), Some(compiled)) = (&home, &compiled) {
         faults.extend(crate::wire::pulled::faults(&home.config.sources, &descriptions, &compiled.registry));
+    }
+    for found in [identity::forms(&files).err(), identity::words(&files).err()] {
+        faults.extend(match found {
+            Some(Fault::Misuse(found)) => found,
+            _ => Vec::new(),
+        });
     }
     if let Some(home) = &home {
         let of_access = crate::access::load::point(home, &files).err().unwrap_or_default();

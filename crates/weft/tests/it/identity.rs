@@ -118,7 +118,7 @@ fn a_merge_is_remembered_and_taken_back() {
 #[test]
 fn a_torn_snapshot_is_used_as_far_as_it_goes() {
     let (home, snapshot) = (home(), tempfile::tempdir().unwrap());
-    let folder = files(snapshot.path(), &[("users.json", &OKTA[..OKTA.len() - 40]), ("nothing.json", "{}"), ("broken.json", "hello")]);
+    let folder = files(snapshot.path(), &[("users.json", OKTA.get(..OKTA.len() - 40).unwrap()), ("nothing.json", "{}"), ("broken.json", "hello")]);
     let (_, told) = ask(home.path(), &["import", &folder]);
     assert!(told.contains("users.json:3: ends early; what was whole in its first"), "{told}");
     assert!(told.contains("nothing.json: no record of it is of a form that is known"), "{told}");
@@ -137,6 +137,19 @@ fn wrong_questions_are_told_what_to_do() {
     assert!(refused(home.path(), &["reach", "ada@x.org", "--at", "yesterday"]).contains("is not a time"));
     assert!(refused(home.path(), &["reach", "ada@x.org", "--kind", "planet"]).contains("is no kind of node; there are"));
     assert!(refused(home.path(), &["merge", "aws:sso:g1", "ada@x.org"]).contains("is a group and no person's account"));
+}
+
+#[test]
+fn a_description_of_the_home_is_checked_and_used() {
+    let home = tempfile::tempdir().unwrap();
+    let form = "part = \"badges\"\ntitle = \"Badges\"\nwhen = [\"/badge\"]\n[[node]]\nkind = \"account\"\nkey = \"door:{/badge}\"\n";
+    files(home.path(), &[("connectors/door/inventory/badges.toml", &form.replace("account", "planet"))]);
+    let checked = weft(home.path(), &["check"], "");
+    assert_eq!(checked.status.code(), Some(2));
+    assert!(text(&checked.stderr).contains("connectors/door/inventory/badges.toml: `planet` is no kind"), "{}", text(&checked.stderr));
+    files(home.path(), &[("connectors/door/inventory/badges.toml", form), ("badges.json", "[{\"badge\": 17}]")]);
+    ask(home.path(), &["import", home.path().join("badges.json").to_str().unwrap()]);
+    assert_eq!(keys(&ask(home.path(), &["list", "--kind", "account"]).0), ["door:17"]);
 }
 
 #[test]
