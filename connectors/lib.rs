@@ -7,19 +7,38 @@ use std::collections::BTreeMap;
 
 use rust_embed::RustEmbed;
 
+/// Facets of Azure that are code.
+pub mod azure {
+    pub mod entitlement;
+    pub mod machines;
+}
 /// Facets of AWS that are code.
 pub mod aws {
     pub mod entitlement;
+    pub mod machines;
 }
 /// Facets of Kubernetes that are code.
 pub mod kubernetes {
     pub mod entitlement;
+    pub mod machines;
 }
 pub mod nftables;
 
+/// Facets of Google Cloud that are code.
+pub mod gcp {
+    pub mod entitlement;
+    pub mod machines;
+}
+/// Facets of GitHub that are code.
+pub mod github {
+    pub mod entitlement;
+    pub mod machines;
+}
+pub mod machines;
+pub mod systems;
+
 // Snapshots of identity systems, by a name that says what and not whose.
 pub use aws::entitlement;
-pub use kubernetes::entitlement as cluster;
 
 /// Facets of Linux hosts that are code.
 pub mod linux {

@@ -50,7 +50,9 @@ const COMMON: [&str; 12] =
 /// Where a name stands for a form of text that many tools write, and is a word of the mapping language;
 /// or, in a rule, for a program that anybody may run; or
 /// for what a library or a protocol calls itself.
-const FORMATS: [(&str, &str); 24] = [
+const FORMATS: [(&str, &str); 25] = [
+    // A published list of what goes wrong, by the name under which it is known.
+    ("content/machines/", "owasp"),
     // Published ways to count a risk, by the name under which they are known.
     ("crates/weft-analytics/src/risk/", "elastic"),
     ("crates/weft-analytics/src/risk/", "splunk"),

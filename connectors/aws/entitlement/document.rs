@@ -69,6 +69,7 @@ fn one(value: &Value, number: usize, variables: bool) -> Result<Statement, Strin
         effect,
         principals: principals.map(|(value, negated)| Ok::<_, String>(Match { negated, patterns: who(value)? })).transpose()?,
         actions: Match { negated: actions.1, patterns: texts(actions.0)? },
+        except: Vec::new(),
         // A trust policy says nothing of resources: it is about the role that it stands at.
         resources: resources.map_or(Ok(Match::of(vec!["*".to_owned()])), |(value, negated)| Ok::<_, String>(Match { negated, patterns: texts(value)? }))?,
         conditions: statement.get("Condition").map(conditions).transpose()?.unwrap_or_default(),

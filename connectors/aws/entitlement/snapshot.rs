@@ -191,7 +191,7 @@ impl Collector {
     fn principal(&mut self, place: &str, value: &Value, kind: PrincipalKind) {
         let (name_key, inline_key, id_key) = match kind {
             PrincipalKind::User => ("UserName", "UserPolicyList", "UserId"),
-            PrincipalKind::Role => ("RoleName", "RolePolicyList", "RoleId"),
+            PrincipalKind::Role | PrincipalKind::Scope => ("RoleName", "RolePolicyList", "RoleId"),
         };
         let Some(name) = text(value, "Arn") else {
             return tell(&mut self.snapshot, place, [format!("a principal without `Arn` is left out (`{}`)", text(value, name_key).unwrap_or_default())]);
@@ -232,6 +232,8 @@ impl Collector {
             tags: tags(value),
             profiles,
             exempt: path.starts_with("/aws-service-role/"),
+            tokens: Vec::new(),
+            assigned: Vec::new(),
             account,
             name,
         });

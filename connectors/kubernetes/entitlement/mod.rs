@@ -6,7 +6,12 @@
 //!
 //! An action is `GROUP/RESOURCE:VERB`, where the group without a name is `core`: `core/pods/exec:create`,
 //! `apps/deployments:get`; a URL that is no resource is `url:VERB`. A resource is `NAMESPACE/NAME`, `/NAME`
-//! outside of namespaces, `NAMESPACE/` for all of a kind, `*` for all of the cluster.
+//! outside of namespaces, `NAMESPACE/` for all of a kind, `*` for all of the cluster. Pods, namespaces, secrets
+//! of service accounts (their metadata) and `.well-known/openid-configuration` make paths exact where they are given.
+
+mod running;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -32,6 +37,7 @@ pub struct Collector {
     bindings: Vec<Binding>,
     /// Service accounts, by namespace and name.
     accounts: BTreeSet<(String, String)>,
+    running: running::Running,
     faults: Vec<SnapshotFault>,
 }
 
@@ -46,12 +52,16 @@ struct Binding {
 
 /// Whether a value is an object of a cluster, or a list of such.
 pub fn is_one(value: &Value) -> bool {
-    value.get("apiVersion").is_some_and(Value::is_string) && value.get("kind").is_some_and(Value::is_string)
+    let object = value.get("apiVersion").is_some_and(Value::is_string) && value.get("kind").is_some_and(Value::is_string);
+    object || running::is_one(value)
 }
 
 impl Collector {
     /// Reads one file; `place` is its name, for messages.
     pub fn add(&mut self, place: &str, value: &Value) {
+        if running::is_one(value) {
+            return self.running.outside(value);
+        }
         let kind = text(value, "/kind");
         match (kind.strip_suffix("List"), value.get("items").and_then(Value::as_array)) {
             (Some(each), Some(items)) => {
@@ -84,8 +94,10 @@ impl Collector {
                 self.bindings.push(Binding { place: place.to_owned(), name, namespace: bound.then_some(namespace), role, subjects });
             }
             "ServiceAccount" => {
+                self.running.annotated(&namespace, &name, value);
                 self.accounts.insert((namespace, name));
             }
+            "Pod" | "Namespace" | "Secret" => self.running.add(kind, &namespace, &name, value),
             _ => self.fault(place, format!("`{kind}` says nothing of entitlements; wanted are roles, bindings and service accounts")),
         }
     }
@@ -98,6 +110,8 @@ impl Collector {
     pub fn finish(mut self) -> Snapshot {
         let mut held: BTreeMap<String, Vec<Arc<Document>>> = BTreeMap::new();
         let accounts = std::mem::take(&mut self.accounts);
+        let mut seen: BTreeSet<String> = accounts.iter().map(|(namespace, _)| namespace.clone()).collect();
+        seen.extend(self.bindings.iter().filter_map(|binding| binding.namespace.clone()));
         held.extend(accounts.into_iter().map(|(namespace, name)| (service_account(&namespace, &name), Vec::new())));
         for binding in std::mem::take(&mut self.bindings) {
             let document = self.document(&binding);
@@ -116,6 +130,7 @@ impl Collector {
             }
         }
         snapshot.principals = held.into_iter().map(|(name, policies)| principal(name, policies)).collect();
+        self.running.finish(&mut snapshot, seen);
         snapshot
     }
 
@@ -151,6 +166,7 @@ fn statements_of(rule: &Value, number: usize, namespace: Option<&str>) -> Result
         effect: Effect::Permit,
         principals: None,
         actions: Match::of(actions),
+        except: Vec::new(),
         resources: Match::of(patterns),
         conditions: Vec::new(),
         variables: false,
@@ -162,8 +178,8 @@ fn statements_of(rule: &Value, number: usize, namespace: Option<&str>) -> Result
         let actions = kinds.flat_map(|kind| verbs.iter().map(move |verb| format!("{kind}:{verb}"))).collect();
         let patterns = match (namespace, names.is_empty()) {
             (None, true) => vec!["*".to_owned()],
-            (Some(namespace), true) => vec![format!("{namespace}/*")],
-            (_, false) => names.iter().map(|name| format!("{}/{name}", namespace.unwrap_or("*"))).collect(),
+            (Some(namespace), true) => running::all_of(namespace),
+            (_, false) => names.iter().flat_map(|name| running::named(namespace, &resources, name)).collect(),
         };
         statements.push(one(actions, patterns));
     }
@@ -222,120 +238,12 @@ fn principal(name: String, policies: Vec<Arc<Document>>) -> Principal {
         tags: BTreeMap::new(),
         profiles: Vec::new(),
         exempt: false,
+        tokens: Vec::new(),
+        assigned: Vec::new(),
         name,
     }
 }
 
 fn text(value: &Value, path: &str) -> String {
     value.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-    use weft_identity::entitlement::{Catalogue, Estate, Provider, Rules};
-    use weft_model::entitlement::Outcome;
-
-    use super::*;
-
-    fn role(kind: &str, namespace: &str, name: &str, rules: Value) -> Value {
-        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": name, "namespace": namespace}, "rules": rules})
-    }
-
-    fn binding(kind: &str, namespace: &str, role: (&str, &str), subjects: Value) -> Value {
-        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": "b", "namespace": namespace},
-            "roleRef": {"kind": role.0, "name": role.1}, "subjects": subjects})
-    }
-
-    fn snapshot(items: &[Value]) -> Snapshot {
-        let mut collector = Collector::default();
-        collector.add("cluster.json", &json!({"apiVersion": "v1", "kind": "List", "items": items}));
-        collector.finish()
-    }
-
-    fn estate(items: &[Value]) -> Estate {
-        let snapshot = snapshot(items);
-        assert_eq!(snapshot.faults, []);
-        Estate::new(snapshot, Provider { catalogue: Arc::new(Catalogue::default()), rules: Arc::new(Rules::read(RULES).unwrap()) })
-    }
-
-    fn may(estate: &Estate, who: &str, action: &str, on: &str) -> bool {
-        estate.can(who, action, on, &[]).unwrap().outcome == Outcome::Allowed
-    }
-
-    const APP: &str = "system:serviceaccount:shop:app";
-
-    fn reader() -> Value {
-        role("ClusterRole", "", "reader", json!([{"apiGroups": ["", "apps"], "resources": ["pods", "deployments"], "verbs": ["get", "list"]}]))
-    }
-
-    fn app() -> Value {
-        json!([{"kind": "ServiceAccount", "name": "app", "namespace": "shop"}])
-    }
-
-    #[test]
-    fn a_role_permits_where_it_is_bound() {
-        let here = estate(&[reader(), binding("RoleBinding", "shop", ("ClusterRole", "reader"), app())]);
-        assert!(may(&here, APP, "core/pods:get", "shop/web") && may(&here, APP, "core/pods:list", "shop/"));
-        assert!(!may(&here, APP, "core/pods:get", "bank/web") && !may(&here, APP, "core/pods:list", "*") && !may(&here, APP, "core/nodes:get", "/n1"));
-        let everywhere = estate(&[reader(), binding("ClusterRoleBinding", "", ("ClusterRole", "reader"), app())]);
-        assert!(may(&everywhere, APP, "core/pods:get", "bank/web") && may(&everywhere, APP, "apps/deployments:list", "*"));
-        assert!(!may(&everywhere, APP, "core/pods:delete", "bank/web") && !may(&everywhere, APP, "core/pods/exec:get", "bank/web"));
-    }
-
-    #[test]
-    fn names_of_resources_narrow() {
-        let rules = json!([{"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["db"], "verbs": ["get"]}]);
-        let estate = estate(&[role("Role", "shop", "one", rules), binding("RoleBinding", "shop", ("Role", "one"), json!([{"kind": "User", "name": "ada"}]))]);
-        assert!(may(&estate, "ada", "core/secrets:get", "shop/db"));
-        assert!(!may(&estate, "ada", "core/secrets:get", "shop/key") && !may(&estate, "ada", "core/secrets:get", "shop/"));
-    }
-
-    #[test]
-    fn wildcards_reach_parts_of_resources_and_urls_stand_apart() {
-        let rules = json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}, {"nonResourceURLs": ["/metrics", "/healthz/*"], "verbs": ["get"]}]);
-        let estate = estate(&[
-            role("ClusterRole", "", "all", rules),
-            binding("ClusterRoleBinding", "", ("ClusterRole", "all"), json!([{"kind": "Group", "name": "ops"}])),
-        ]);
-        assert!(may(&estate, "group:ops", "core/pods/exec:create", "bank/web") && may(&estate, "group:ops", "url:get", "/healthz/etcd"));
-        assert!(!may(&estate, "group:ops", "url:post", "/metrics"));
-    }
-
-    #[test]
-    fn groups_that_everybody_is_in_count_for_everybody() {
-        let subjects = json!([{"kind": "Group", "name": "system:serviceaccounts:shop"}]);
-        let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "other", "namespace": "shop"}});
-        let stranger = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "other", "namespace": "bank"}});
-        let estate = estate(&[reader(), binding("ClusterRoleBinding", "", ("ClusterRole", "reader"), subjects), account, stranger]);
-        let who: Vec<&str> = estate.who_can("core/pods:get", "bank/web", &[]).map(|(who, _)| who).collect();
-        assert_eq!(who, ["group:system:serviceaccounts:shop", "system:serviceaccount:shop:other"]);
-    }
-
-    #[test]
-    fn what_cannot_be_read_costs_itself_alone() {
-        let broken = role(
-            "ClusterRole",
-            "",
-            "broken",
-            json!([{"apiGroups": [""], "resources": "pods", "verbs": ["get"]}, {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]),
-        );
-        let read = snapshot(&[
-            broken,
-            binding("ClusterRoleBinding", "", ("ClusterRole", "broken"), app()),
-            binding("ClusterRoleBinding", "", ("ClusterRole", "gone"), json!([{"kind": "Robot", "name": "r"}])),
-            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}),
-        ]);
-        let reasons: Vec<&str> = read.faults.iter().map(|fault| fault.reason.as_str()).collect();
-        assert_eq!(
-            reasons,
-            [
-                "`Pod` says nothing of entitlements; wanted are roles, bindings and service accounts",
-                "rule 1 of the ClusterRole `broken`: `resources` is not a list",
-                "the ClusterRole `gone` is not in the snapshot: it permits nothing",
-                "`Robot` is no kind of subject",
-            ]
-        );
-        assert_eq!(read.principals[0].policies[0].statements.len(), 1);
-    }
 }

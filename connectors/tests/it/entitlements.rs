@@ -11,7 +11,7 @@ use weft_identity::entitlement::{Catalogue, Estate, Provider, Rules};
 use weft_model::entitlement::Outcome;
 
 pub(crate) fn provider() -> Provider {
-    Provider { catalogue: Arc::new(Catalogue::new(actions())), rules: Arc::new(Rules::read(RULES).unwrap()) }
+    Provider { catalogue: Arc::new(Catalogue::new(actions())), rules: Arc::new(Rules::read(RULES).unwrap()), ..Provider::default() }
 }
 
 /// The folder of labelled data, or one line that says that it is not there.

@@ -10,11 +10,14 @@
 )]
 
 mod blocked;
+mod catalogues;
 mod claims;
 mod detections;
 mod entitlements;
+mod federation;
 mod files;
 mod inventory;
+mod machines;
 mod panther;
 mod pull;
 mod recall;
@@ -23,3 +26,4 @@ mod scenarios;
 mod strangers;
 mod telemetry;
 mod verdicts;
+mod yardstick;

@@ -4,7 +4,8 @@
 //! determining policies out. [`access`] decides for the tools of the organisation, from stored facts. [`entitlement`] answers what principals may do and can become, from a
 //! snapshot of an identity system. [`facts`] turns what the organisation says of itself into the
 //! entities that decisions look at. [`graph`] holds who has what at any date, and [`person`] finds the one
-//! person behind accounts of many sources; [`inventory`] reads snapshots by what connectors describe.
+//! person behind accounts of many sources; [`inventory`] reads snapshots by what connectors describe, and
+//! [`machine`] sees machine identities: whose, how old, what they reach.
 //!
 //! What this crate deliberately does not know: where policies and facts are kept, the clock, any
 //! identity provider, and what is done with a decision.
@@ -15,6 +16,7 @@ pub mod entitlement;
 pub mod facts;
 pub mod graph;
 pub mod inventory;
+pub mod machine;
 pub mod person;
 
 pub use decide::{CedarPoint, PolicyFault, PolicyFile, PolicyIndex};

@@ -13,6 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::Effect;
 
+mod federation;
+
+pub use federation::{Assigned, Token};
+
 /// Attributes that somebody put on a principal or a resource.
 pub type Tags = BTreeMap<String, String>;
 
@@ -36,6 +40,8 @@ pub struct Statement {
     pub principals: Option<Match<PrincipalPattern>>,
     /// Patterns of actions, compared without case.
     pub actions: Match<String>,
+    /// Patterns of actions that it leaves out although `actions` names them: it says nothing of these.
+    pub except: Vec<String>,
     /// Patterns of resources.
     pub resources: Match<String>,
     /// All must hold.
@@ -196,17 +202,21 @@ pub struct Account {
 }
 
 /// Kinds of principal that a snapshot lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PrincipalKind {
     /// Signs in with credentials of its own.
+    #[default]
     User,
     /// Is assumed by others.
     Role,
+    /// Power over a part of the system (a subscription, a project, a namespace): nobody signs in as it, but
+    /// whoever gains it may do there what its policies say.
+    Scope,
 }
 
-/// A user or a role.
-#[derive(Debug, Clone)]
+/// A user, a role, or power over a part of the system.
+#[derive(Debug, Clone, Default)]
 pub struct Principal {
     /// Full name.
     pub name: String,
@@ -234,6 +244,10 @@ pub struct Principal {
     pub profiles: Vec<String>,
     /// Whether the organisation's limits do not hold for it (roles that the provider itself uses).
     pub exempt: bool,
+    /// Tokens that it gets, for other systems.
+    pub tokens: Vec<Token>,
+    /// Principals of other systems that it is given.
+    pub assigned: Vec<Assigned>,
 }
 
 /// A group of users.

@@ -14,6 +14,7 @@ pub mod batch;
 pub mod entitlement;
 pub mod event;
 pub mod finding;
+pub mod machine;
 pub mod ocsf;
 pub mod policy;
 pub mod ports;

@@ -25,6 +25,12 @@ pub struct Check {
     /// Where the knowledge comes from.
     #[serde(default)]
     pub references: Vec<String>,
+    /// When it fails, and nothing is wrong.
+    #[serde(default)]
+    pub false_positives: Vec<String>,
+    /// Facts on which it is known how it comes out.
+    #[serde(default)]
+    pub case: Vec<Case>,
     /// Controls that it is evidence for.
     #[serde(default)]
     pub framework: Vec<Control>,
@@ -58,6 +64,16 @@ pub struct Control {
     pub version: String,
     /// Control.
     pub control: String,
+}
+
+/// Facts on which it is known how a check comes out.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// Whether it passes.
+    pub passes: bool,
+    /// The facts.
+    pub facts: BTreeMap<String, String>,
 }
 
 /// What one fact must be; values are compared without case.

@@ -290,6 +290,17 @@ pub fn compile(files: &Files) -> Result<Content, Vec<String>> {
     }
 }
 
+/// Compiles the checks of machine identities.
+///
+/// # Errors
+/// Every fault, one line each.
+pub fn machine_checks(files: &Files) -> Result<Vec<Check>, Vec<String>> {
+    let of = files.iter().filter(|(path, _)| path.contains("/machines/") && path.ends_with(".toml"));
+    let (checks, faults): (Vec<_>, Vec<_>) = of.map(|(path, text)| Check::parse(path, text)).partition(Result::is_ok);
+    let faults: Vec<String> = faults.into_iter().filter_map(Result::err).map(|fault| fault.to_string()).collect();
+    if faults.is_empty() { Ok(checks.into_iter().flatten().collect()) } else { Err(faults) }
+}
+
 fn pdp(files: &Files) -> Result<CedarPoint, Vec<String>> {
     let (schema, policies) = policy_files(files)?;
     CedarPoint::compile(&schema, &policies).map_err(|faults| faults.iter().map(ToString::to_string).collect())

@@ -78,6 +78,12 @@ impl Bits {
         Self(self.0.iter().enumerate().map(clear).collect())
     }
 
+    /// What is in both; of the same size.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self(self.0.iter().zip(other.0.iter()).map(|(one, other)| one & other).collect())
+    }
+
     /// The actions of the set, ascending.
     pub fn numbers(&self) -> impl Iterator<Item = u32> + '_ {
         let places = (0_u32..).step_by(64).zip(self.0.iter());

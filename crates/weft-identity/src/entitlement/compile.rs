@@ -26,6 +26,8 @@ pub(super) struct Compiled {
     pub(super) principals: Option<Match<PrincipalPattern>>,
     pub(super) known: Bits,
     pub(super) actions: Match<String>,
+    /// In lower case.
+    pub(super) except: Vec<String>,
     pub(super) resources: Match<String>,
     pub(super) every_resource: bool,
     pub(super) conditions: Vec<Condition>,
@@ -69,7 +71,7 @@ impl<'a> Action<'a> {
 #[derive(Debug, Default)]
 pub struct Compiler {
     catalogue: Arc<Catalogue>,
-    sets: HashMap<(bool, Vec<String>), Bits>,
+    sets: HashMap<(bool, Vec<String>, Vec<String>), Bits>,
     cores: HashMap<String, u32>,
     documents: HashMap<*const Document, (Arc<Document>, Arc<Policy>)>,
 }
@@ -99,9 +101,11 @@ impl Compiler {
 
     fn statement(&mut self, statement: &Statement) -> Compiled {
         let patterns: Vec<String> = statement.actions.patterns.iter().map(|pattern| pattern.to_ascii_lowercase()).collect();
-        let key = (statement.actions.negated, patterns.clone());
+        let except: Vec<String> = statement.except.iter().map(|pattern| pattern.to_ascii_lowercase()).collect();
+        let key = (statement.actions.negated, patterns.clone(), except.clone());
         let catalogue = &self.catalogue;
-        let build = || Bits::of(patterns.iter().flat_map(|pattern| catalogue.matching(pattern)), catalogue.len(), statement.actions.negated);
+        let matching = |patterns: &[String], negated| Bits::of(patterns.iter().flat_map(|pattern| catalogue.matching(pattern)), catalogue.len(), negated);
+        let build = || matching(&patterns, statement.actions.negated).and(&matching(&except, true));
         let known = self.sets.entry(key).or_insert_with(build).clone();
         let says = format!("{:?}{:?}{:?}{:?}{}", statement.effect, statement.principals, statement.resources, statement.conditions, statement.variables);
         let next = u32::try_from(self.cores.len()).unwrap_or(u32::MAX);
@@ -113,6 +117,7 @@ impl Compiler {
             principals: statement.principals.clone(),
             known,
             actions: Match { negated: statement.actions.negated, patterns },
+            except,
             every_resource: !statement.resources.negated && statement.resources.patterns.iter().any(|pattern| pattern == "*"),
             resources: statement.resources.clone(),
             conditions: statement.conditions.clone(),
@@ -133,9 +138,13 @@ impl Compiled {
     pub(super) fn covers(&self, action: Action<'_>) -> bool {
         match action.number {
             Some(number) => self.known.has(number),
-            None => self.actions.patterns.iter().any(|pattern| like(pattern.as_bytes(), action.name.as_bytes())) != self.actions.negated,
+            None => {
+                let named = |patterns: &[String]| patterns.iter().any(|pattern| like(pattern.as_bytes(), action.name.as_bytes()));
+                named(&self.actions.patterns) != self.actions.negated && !named(&self.except)
+            }
         }
     }
+
     /// Whether a resource that it names is made of what is known of the request.
     pub(super) fn has_variables(&self) -> bool {
         self.variables && self.resources.patterns.iter().any(|pattern| pattern.contains("${"))

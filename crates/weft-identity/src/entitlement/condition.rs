@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use weft_model::Timestamp;
 use weft_model::entitlement::{Condition, Order, Quantifier, Test, TestKind, Truth};
 
 use super::context::{Circumstances, Filled, Known};
@@ -102,39 +103,7 @@ fn number(text: &str) -> Option<f64> {
 
 /// Seconds since 1970, from such a number or an ISO 8601 date or time.
 fn date(text: &str) -> Option<f64> {
-    if let Some(seconds) = number(text) {
-        return Some(seconds);
-    }
-    let text = text.trim();
-    let (day, time) = text.split_once(['T', 't', ' ']).unwrap_or((text, ""));
-    let mut parts = day.splitn(3, '-').map(|part| part.parse::<i64>().ok());
-    let (year, month, day) = (parts.next()??, parts.next().unwrap_or(Some(1))?, parts.next().unwrap_or(Some(1))?);
-    let (clock, offset) = clock(time)?;
-    Some((days(year, month, day) * 86_400 - offset) as f64 + clock)
-}
-
-/// Seconds of the day, and of the offset from UTC.
-fn clock(time: &str) -> Option<(f64, i64)> {
-    let end = time.find(['Z', 'z', '+', '-']).unwrap_or(time.len());
-    let (clock, zone) = time.split_at(end);
-    let mut seconds = 0.0;
-    for (part, unit) in clock.split(':').filter(|part| !part.is_empty()).zip([3600.0, 60.0, 1.0]) {
-        seconds += number(part)? * unit;
-    }
-    let sign = if zone.starts_with('-') { -1 } else { 1 };
-    let digits: String = zone.chars().filter(char::is_ascii_digit).collect();
-    let (hours, minutes) = digits.split_at(digits.len().min(2));
-    let offset = hours.parse::<i64>().unwrap_or(0) * 3600 + minutes.parse::<i64>().unwrap_or(0) * 60;
-    Some((seconds, sign * offset))
-}
-
-/// Days from 1970-01-01 in the Gregorian calendar (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms").
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+    number(text).or_else(|| Timestamp::read(text).map(|time| time.0 as f64 / 1_000.0))
 }
 
 fn within(network: &str, address: &str) -> bool {

@@ -22,15 +22,15 @@ mod ways;
 
 use std::collections::BTreeMap;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use serde::Serialize;
-use weft_model::entitlement::{Cause, PrincipalPattern};
+use weft_model::entitlement::{Cause, PrincipalKind, PrincipalPattern};
 
 use self::info::{Finder, number};
 use self::targets::Bitset;
 use self::walk::{NodeId, Walker};
 use super::context::Circumstances;
-use super::estate::{Estate, Strength};
+use super::estate::{Estate, Member, Strength};
 
 /// Name of the goal of all goals.
 pub const ADMINISTRATOR: &str = "administrator";
@@ -77,6 +77,8 @@ type Node = (usize, Strength);
 pub struct Explorer<'e> {
     estate: &'e Estate,
     walker: Walker<'e>,
+    /// For each power over a part of the system, those that take it in.
+    outer: HashMap<usize, Vec<usize>>,
 }
 
 /// Roles by whom their trust names.
@@ -110,27 +112,32 @@ impl<'e> Explorer<'e> {
             }
         }
         let finder = Finder::new(estate, by_service, assumable);
-        Self { estate, walker: Walker::new(estate, finder) }
+        Self { estate, walker: Walker::new(estate, finder), outer: outer(estate) }
     }
 
     /// Everything that one principal reaches: administrator, and the resources worth reaching that it cannot
     /// reach as itself. Empty when the snapshot does not list the principal.
     pub fn from(&mut self, principal: &str) -> Vec<Escalation> {
-        self.estate.by_name.get(principal).map(|start| self.walk(*start)).unwrap_or_default()
+        self.estate.by_name.get(principal).map(|start| self.walk(*start, true)).unwrap_or_default()
     }
 
     /// The same for every principal, in the snapshot's order, and for what runs as a role.
     pub fn all(&mut self) -> impl Iterator<Item = Escalation> + '_ {
         let principals = self.estate.members.len();
-        (0..principals + self.estate.things.len()).flat_map(move |start| if start < principals { self.walk(start) } else { self.running(start - principals) })
+        (0..principals + self.estate.things.len()).flat_map(move |start| if start < principals { self.begin(start) } else { self.running(start - principals) })
+    }
+
+    /// Nobody begins as power over a part of the system.
+    fn begin(&mut self, start: usize) -> Vec<Escalation> {
+        let is_scope = self.estate.members.get(start).is_some_and(|member| member.principal.kind == PrincipalKind::Scope);
+        if is_scope { Vec::new() } else { self.walk(start, true) }
     }
 
     /// What whoever controls something that runs as a role reaches by it.
     fn running(&mut self, thing: usize) -> Vec<Escalation> {
         let Some(thing) = self.estate.things.get(thing).map(|thing| &thing.resource) else { return Vec::new() };
         let Some(role) = thing.runs_as.as_ref().and_then(|role| self.estate.by_name.get(role)).copied() else { return Vec::new() };
-        let mut found = self.walk(role);
-        found.retain(|escalation| escalation.reaches == ADMINISTRATOR);
+        let mut found = self.walk(role, false);
         for escalation in &mut found {
             let to = std::mem::replace(&mut escalation.principal, thing.name.clone());
             let hop =
@@ -138,6 +145,19 @@ impl<'e> Explorer<'e> {
             escalation.hops.insert(0, hop);
         }
         found
+    }
+
+    /// The hops to each of `targets` that a principal becomes, or is; `None` when it is an administrator, whom
+    /// nothing is followed for.
+    pub(super) fn to(&mut self, start: usize, targets: &[usize]) -> Option<Vec<(usize, Vec<Hop>)>> {
+        if !self.walker.walk_all(start) {
+            return None;
+        }
+        let path = |target: &usize| {
+            let hops = if *target == start { Vec::new() } else { self.walker.path(self.estate, self.walker.step_of((*target, Strength::Plain))?) };
+            Some((*target, hops))
+        };
+        Some(targets.iter().filter_map(path).collect())
     }
 
     /// Number of edges by which principals become others: for figures.
@@ -153,18 +173,57 @@ impl<'e> Explorer<'e> {
         edges
     }
 
-    fn walk(&mut self, start: usize) -> Vec<Escalation> {
+    /// What a principal reaches: everything, or administrators alone.
+    fn walk(&mut self, start: usize, everything: bool) -> Vec<Escalation> {
         let Some(member) = self.estate.members.get(start) else { return Vec::new() };
         let home = member.principal.account.as_str();
         if !self.walker.walk(start) {
             let principal = member.principal.name.clone();
             return vec![Escalation { principal, reaches: ADMINISTRATOR.to_owned(), account: home.to_owned(), hops: Vec::new() }];
         }
-        let (mut ends, abroad) = (self.administrators(), self.abroad());
+        let mut ends = self.administrators();
+        let mut found = Vec::new();
+        if everything {
+            found = self.others(start, &mut ends);
+        }
+        found.extend(ends.into_iter().filter_map(|(reaches, node)| self.walker.escalation(self.estate, node, &reaches)));
+        found
+    }
+
+    /// Adds what else was reached; power that the start has already is told at once.
+    fn others(&self, start: usize, ends: &mut Vec<(String, NodeId)>) -> Vec<Escalation> {
         let others = self.walker.prizes().filter(|(_, node)| *node != self.walker.start());
         ends.extend(others.filter_map(|(thing, node)| Some((self.estate.things.get(thing)?.resource.name.clone(), node))));
-        ends.extend(abroad);
-        ends.into_iter().filter_map(|(reaches, node)| self.walker.escalation(self.estate, node, &reaches)).collect()
+        ends.extend(self.abroad());
+        let powers = self.powers(start);
+        let held = powers.iter().filter(|(_, held)| *held).filter_map(|(node, _)| self.held(start, *node));
+        let found: Vec<Escalation> = held.collect();
+        ends.extend(powers.iter().filter(|(_, held)| !held).filter_map(|(node, _)| Some((self.member(*node)?.principal.name.clone(), *node))));
+        found
+    }
+
+    fn member(&self, node: NodeId) -> Option<&'e Member> {
+        self.estate.members.get(self.walker.node(node).0)
+    }
+
+    /// Power over parts of the system that was reached, and whether the start had it already; what other power
+    /// that was reached takes in is left out.
+    fn powers(&self, start: usize) -> Vec<(NodeId, bool)> {
+        // An administrator of the account has power over all its parts.
+        let account = |node: NodeId| self.member(node).map(|member| member.principal.account.as_str());
+        let whole = |node: &&NodeId| self.walker.goals().iter().any(|goal| account(*goal) == account(**node));
+        let reached: Vec<NodeId> = self.walker.scopes().iter().filter(|node| !whole(node)).copied().collect();
+        let places: HashSet<usize> = reached.iter().map(|node| self.walker.node(*node).0).collect();
+        let is_outer = |place: usize| self.outer.get(&place).is_none_or(|others| others.iter().all(|other| !places.contains(other)));
+        let has = |place: usize| self.estate.members.get(start).is_some_and(|member| self.estate.rules_over(member, place));
+        let told = reached.iter().map(|node| (*node, self.walker.node(*node).0)).filter(|(_, place)| is_outer(*place));
+        told.map(|(node, place)| (node, has(place))).collect()
+    }
+
+    fn held(&self, start: usize, node: NodeId) -> Option<Escalation> {
+        let (member, scope) = (self.estate.members.get(start)?, self.member(node)?);
+        let (principal, reaches) = (member.principal.name.clone(), scope.principal.name.clone());
+        Some(Escalation { principal, reaches, account: scope.principal.account.clone(), hops: Vec::new() })
     }
 
     /// The nearest administrator of each account, in the order of accounts.
@@ -179,6 +238,31 @@ impl<'e> Explorer<'e> {
         let name = |node: NodeId| self.estate.members.get(self.walker.node(node).0).map(|member| member.principal.name.clone());
         self.walker.abroad().iter().filter_map(|node| Some((name(*node)?, *node))).collect()
     }
+}
+
+/// For each power over a part of the system, those that take it in: whose policies name it, by its name, by a
+/// name above it, or with everything.
+fn outer(estate: &Estate) -> HashMap<usize, Vec<usize>> {
+    let scopes = || estate.members.iter().enumerate().filter(|(_, member)| member.principal.kind == PrincipalKind::Scope);
+    let mut naming: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (place, member) in scopes() {
+        let statements = member.identity.iter().flat_map(|policy| &policy.statements).filter(|statement| statement.permits);
+        statements.flat_map(|statement| &statement.resources.patterns).for_each(|pattern| naming.entry(pattern).or_default().push(place));
+    }
+    let mut outer = HashMap::new();
+    for (place, member) in scopes() {
+        let name = member.principal.name.as_str();
+        let above = name.match_indices('/').filter_map(|(at, _)| Some(format!("{}/*", name.get(..at)?)));
+        let patterns: Vec<String> = ["*".to_owned(), name.to_owned()].into_iter().chain(above).collect();
+        let mut others: Vec<usize> = patterns.iter().filter_map(|pattern| naming.get(pattern.as_str())).flatten().copied().collect();
+        others.sort_unstable();
+        others.dedup();
+        let over = |one: usize, other: usize| estate.members.get(one).is_some_and(|one| estate.rules_over(one, other));
+        // Of two that are the same, the first is told.
+        others.retain(|other| *other != place && over(*other, place) && !(place < *other && over(place, *other)));
+        outer.insert(place, others);
+    }
+    outer
 }
 
 fn apply(at: &mut Circumstances, with: &[(String, Option<String>)]) {

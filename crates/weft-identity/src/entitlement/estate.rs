@@ -24,6 +24,8 @@ pub struct Provider {
     pub catalogue: Arc<Catalogue>,
     /// Its rules.
     pub rules: Arc<Rules>,
+    /// The time for which questions are asked, in ISO 8601; what depends on it is open without it.
+    pub now: Option<String>,
 }
 
 /// A principal with its policies, compiled.
@@ -143,7 +145,7 @@ impl Estate {
                 groups,
                 boundary: principal.boundary.as_ref().map(|boundary| vec![compiler.policy(boundary)]),
                 trust: principal.trust.iter().map(|trust| compiler.policy(trust)).collect(),
-                base: Arc::new(base(&principal, &provider.rules, snapshot.accounts.get(&principal.account), &chosen)),
+                base: Arc::new(base(&principal, &provider, snapshot.accounts.get(&principal.account), &chosen)),
                 caller: caller(&principal),
                 principal,
             });
@@ -172,9 +174,20 @@ impl Estate {
         }
     }
 
-    /// Full names of all principals.
+    /// Full names of all principals; power over a part of the system is none.
     pub fn principals(&self) -> impl Iterator<Item = &str> {
-        self.members.iter().map(|member| member.principal.name.as_str())
+        self.members.iter().filter(|member| member.principal.kind != PrincipalKind::Scope).map(|member| member.principal.name.as_str())
+    }
+
+    /// Whether the catalogue has an action.
+    pub fn knows(&self, action: &str) -> bool {
+        self.provider.catalogue.number(action).is_some()
+    }
+
+    /// What runs as a principal.
+    pub fn run_as<'a>(&'a self, principal: &'a str) -> impl Iterator<Item = &'a str> {
+        let things = self.things.iter().map(|thing| &thing.resource).filter(move |thing| thing.runs_as.as_deref() == Some(principal));
+        things.map(|thing| thing.name.as_str())
     }
 
     pub(super) fn member(&self, name: &str) -> Option<&Member> {
@@ -196,7 +209,7 @@ impl Estate {
             let verdict = self.verdict(member, &action, resource, with);
             matches!(verdict.outcome, Outcome::Allowed | Outcome::Conditional).then_some((member.principal.name.as_str(), verdict))
         };
-        self.members.iter().filter_map(can)
+        self.members.iter().filter(|member| member.principal.kind != PrincipalKind::Scope).filter_map(can)
     }
 
     fn verdict(&self, member: &Member, action: &str, resource: &str, with: &[(String, Vec<String>)]) -> Verdict {
@@ -271,11 +284,17 @@ impl Estate {
         let thing = thing(resource).or_else(part);
         let member = self.by_name.get(resource).and_then(|number| self.members.get(*number));
         // A name without an account (`*`, a bucket) is in the snapshot, or in the caller's own account.
-        let written = resource.split(':').nth(ACCOUNT_SEGMENT).filter(|account| !account.is_empty());
+        let written = self.account_in(resource);
         let account = thing.map(|thing| thing.resource.account.as_str()).filter(|account| !account.is_empty());
         let listed = written.and_then(|account| self.limits.get_key_value(account)).map(|(account, _)| account.as_str());
         let foreign = written.filter(|_| listed.is_none()).map(|_| FOREIGN);
         Around { account: account.or(listed).or(foreign), trust: member.map(|member| member.trust.as_slice()).filter(|trust| !trust.is_empty()), thing }
+    }
+
+    /// The account that a full name tells.
+    fn account_in<'a>(&self, resource: &'a str) -> Option<&'a str> {
+        let told = || resource.split(':').nth(ACCOUNT_SEGMENT).filter(|account| !account.is_empty());
+        if self.provider.rules.names_tell_accounts { told() } else { None }
     }
 
     /// Circumstances of an imagined request of a principal on a resource.
@@ -283,12 +302,13 @@ impl Estate {
         let mut at = Circumstances::over(&member.base);
         let thing = self.things_by_name.get(resource).and_then(|number| self.things.get(*number)).map(|thing| &thing.resource.tags);
         let tags = self.by_name.get(resource).and_then(|number| self.members.get(*number)).map(|member| &member.principal.tags).or(thing);
-        let account = resource.split(':').nth(ACCOUNT_SEGMENT).filter(|account| !account.is_empty());
+        let account = self.account_in(resource);
         for fact in &self.provider.rules.facts {
             match fact.from {
                 FactSource::ResourceAccount => {
                     at.set(&fact.key, vec![account.unwrap_or(&member.principal.account).to_owned()]);
                 }
+                FactSource::ResourceName => at.set(&fact.key, vec![resource.to_owned()]),
                 FactSource::ResourceTags => {
                     let Some(tags) = tags else { continue };
                     at.absent(&fact.key);
@@ -339,11 +359,19 @@ impl Estate {
         candidates
     }
 
+    /// Whether a principal has all power over a part of the system, by the place of its scope.
+    pub(super) fn rules_over(&self, member: &Member, scope: usize) -> bool {
+        let Some(scope) = self.members.get(scope).map(|scope| scope.principal.name.as_str()) else { return false };
+        let at = self.circumstances(member, scope);
+        let actions = &self.provider.rules.scope_administrator;
+        !actions.is_empty() && actions.iter().all(|action| self.may(member, Strength::Plain, &action.to_ascii_lowercase(), scope, &at) == Truth::Yes)
+    }
+
     /// Whether a principal may do what only an administrator may.
     pub(super) fn is_administrator(&self, member: &Member, strength: Strength) -> bool {
         let at = Circumstances::over(&member.base);
         let actions = &self.provider.rules.administrator;
-        !actions.is_empty() && actions.iter().all(|action| self.may(member, strength, action, "*", &at) == Truth::Yes)
+        !actions.is_empty() && actions.iter().all(|action| self.may(member, strength, &action.to_ascii_lowercase(), "*", &at) == Truth::Yes)
     }
 }
 
@@ -365,17 +393,18 @@ fn caller(principal: &Principal) -> Caller {
         account: Some(principal.account.clone()),
         kind: match principal.kind {
             PrincipalKind::User => CallerKind::User,
-            PrincipalKind::Role => CallerKind::Role,
+            PrincipalKind::Role | PrincipalKind::Scope => CallerKind::Role,
         },
     }
 }
 
 /// What is known of every request of a principal.
-fn base(principal: &Principal, rules: &Rules, account: Option<&weft_model::entitlement::Account>, chosen: &Arc<[String]>) -> Circumstances {
+fn base(principal: &Principal, provider: &Provider, account: Option<&weft_model::entitlement::Account>, chosen: &Arc<[String]>) -> Circumstances {
     let mut at = Circumstances::imagined(Arc::clone(chosen));
     let user = principal.kind == PrincipalKind::User;
-    for fact in &rules.facts {
+    for fact in &provider.rules.facts {
         let value = match fact.from {
+            FactSource::Now => provider.now.clone(),
             FactSource::Principal => Some(principal.name.clone()),
             FactSource::UserShort if user => Some(principal.short.clone()),
             FactSource::UserId if user => principal.id.clone(),

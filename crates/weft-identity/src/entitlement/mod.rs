@@ -10,6 +10,7 @@ pub mod context;
 pub mod decide;
 pub mod escalation;
 mod estate;
+pub mod federation;
 mod pattern;
 pub mod remedy;
 mod rules;

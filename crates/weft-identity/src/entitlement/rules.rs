@@ -28,6 +28,18 @@ pub struct Rules {
     pub assume: String,
     /// What somebody may do who may do everything: actions that together nobody else may.
     pub administrator: Vec<String>,
+    /// What somebody may do who may do everything in a part of the system: asked of the scope's name.
+    #[serde(default)]
+    pub scope_administrator: Vec<String>,
+    /// Actions by which a token of an identity provider is exchanged for a principal.
+    #[serde(default)]
+    pub federate: Vec<String>,
+    /// Whether roles can be members of groups.
+    #[serde(default)]
+    pub roles_in_groups: bool,
+    /// Whether full names of resources tell their account.
+    #[serde(default = "yes")]
+    pub names_tell_accounts: bool,
     /// Beginnings of condition keys whose value the caller chooses.
     pub chosen: Vec<String>,
     /// Condition keys that follow from who asks and for what, and from where their value is taken.
@@ -39,6 +51,10 @@ pub struct Rules {
     pub strangers: Vec<Stranger>,
     /// Ways of becoming or strengthening a principal.
     pub capability: Vec<Capability>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A condition key that is known.
@@ -80,6 +96,10 @@ pub enum FactSource {
     ResourceTags,
     /// Organisation of the resource.
     ResourceOrganization,
+    /// Full name of the resource.
+    ResourceName,
+    /// The time at which the questions are asked, where it was told.
+    Now,
     /// Always the same.
     Fixed,
 }
@@ -171,6 +191,12 @@ pub struct Capability {
     /// What must be there that a snapshot does not show, for a person.
     #[serde(default)]
     pub assumes: Option<String>,
+    /// Whether it counts only when the snapshot shows none of `carriers`.
+    #[serde(default)]
+    pub blind: bool,
+    /// What else the step depends on, whatever the snapshot shows, for a person.
+    #[serde(default)]
+    pub caveat: Option<String>,
 }
 
 /// An action that is needed, or one of several.
@@ -182,6 +208,9 @@ pub struct Need {
     /// On what.
     #[serde(default)]
     pub on: Target,
+    /// On this, by its full name, instead of any resource.
+    #[serde(default)]
+    pub at: Option<String>,
     /// Condition keys that the request carries.
     #[serde(default)]
     pub with: std::collections::BTreeMap<String, String>,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use weft_model::access::Effect;
-use weft_model::entitlement::{Call, Document, Match, Statement, Truth};
+use weft_model::entitlement::{Call, Document, Match, PrincipalKind, Statement, Truth};
 
 use super::catalogue::Catalogue;
 use super::compile::{Compiled, Compiler, Policy, Verb};
@@ -119,7 +119,7 @@ pub fn usage(estate: &Estate, calls: &[Call]) -> Usages {
         }
     }
     let of = |(place, member)| one(estate, &weights, member, by_member.get(&place).map(Vec::as_slice).unwrap_or_default());
-    usages.of = estate.members.iter().enumerate().map(of).collect();
+    usages.of = estate.members.iter().enumerate().filter(|(_, member)| member.principal.kind != PrincipalKind::Scope).map(of).collect();
     usages
 }
 
@@ -241,6 +241,7 @@ fn propose(grants: &[Grant<'_>]) -> Document {
             effect: Effect::Permit,
             principals: None,
             actions: Match::of(grant.actions.iter().cloned().collect()),
+            except: Vec::new(),
             resources: resources.unwrap_or_else(|| grant.statement.resources.clone()),
             conditions: grant.statement.conditions.clone(),
             variables: grant.statement.variables,

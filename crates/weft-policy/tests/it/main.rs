@@ -1,6 +1,8 @@
 //! Intent and checks, each with its opposite.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
+mod machines;
+
 use std::collections::BTreeMap;
 
 use serde_json::json;

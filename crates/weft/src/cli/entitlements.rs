@@ -15,6 +15,8 @@ pub enum Entitlements {
     Escalations(Escalations),
     /// What principals may do and did not, their creep index, and narrower policies that the past calls pass.
     Unused(Unused),
+    /// Machine identities with owner, age, rotation, use and reach, and the checks that they fail.
+    Machines(Machines),
     /// Which permissions to take away so that nobody escalates to administrator.
     Cuts(Cuts),
     /// Decide single requests that bring their own policies, one JSON object a line.
@@ -42,7 +44,7 @@ pub struct Asked {
 /// Where the snapshot is.
 #[derive(Debug, Group)]
 pub struct SnapshotPaths {
-    /// Files or folders: account authorization details, organisation, resources with policies.
+    /// Files or folders that say who may do what; see the guide on entitlements.
     #[arg(value_name = "SNAPSHOT", required = true)]
     pub paths: Vec<PathBuf>,
 }
@@ -93,6 +95,20 @@ pub struct Unused {
     /// Only this principal; may be given more than once.
     #[arg(long, value_name = "PRINCIPAL")]
     pub principal: Vec<String>,
+    /// The snapshot.
+    #[command(flatten)]
+    pub snapshot: SnapshotPaths,
+}
+
+/// `entitlements machines`
+#[derive(Debug, Group)]
+pub struct Machines {
+    /// Findings of the checks as OCSF Compliance Finding (2003), instead of the inventory.
+    #[arg(long)]
+    pub findings: bool,
+    /// File of calls, as for `unused`: sets what is granted against what was used.
+    #[arg(long, value_name = "FILE")]
+    pub calls: Vec<PathBuf>,
     /// The snapshot.
     #[command(flatten)]
     pub snapshot: SnapshotPaths,

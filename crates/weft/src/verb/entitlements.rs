@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use weft_connectors::cluster;
-use weft_connectors::entitlement::snapshot::Collector;
-use weft_connectors::entitlement::{RULES, WANTED, actions, case};
+use weft_connectors::entitlement::{RULES, actions, case};
+use weft_connectors::systems::{Collectors, SYSTEMS, System};
 use weft_identity::entitlement::escalation::{Escalation, Explorer};
+use weft_identity::entitlement::federation::{across, strangers};
 use weft_identity::entitlement::{Catalogue, Estate, Provider, Rules, evaluate};
-use weft_model::entitlement::{SnapshotFault, Verdict};
+use weft_model::entitlement::{Snapshot, SnapshotFault, Verdict};
 
 use crate::cli::entitlements::{Asked, Can, Entitlements, Escalations, SnapshotPaths, WhoCan};
 use crate::cli::{self, Fault, Format, Outcome, Output, Progress, Rows};
+use crate::home::Home;
 
+mod machines;
 mod remedies;
 
 /// Largest file of a snapshot.
@@ -28,26 +30,34 @@ const FAULTS_TOLD_MAX: usize = 100;
 ///
 /// # Errors
 /// Nothing that could be read, a principal that is not there.
-pub(super) fn run(asked: &Entitlements, out: &mut Output) -> Result<Outcome, Fault> {
+pub(super) fn run(asked: &Entitlements, home: impl FnOnce() -> Result<Home, Fault>, out: &mut Output) -> Result<Outcome, Fault> {
     match asked {
         Entitlements::Can(can) => can_one(can, out),
         Entitlements::WhoCan(who) => who_can(who, out),
         Entitlements::Escalations(asked) => escalations(asked, out),
         Entitlements::Unused(asked) => remedies::unused(asked, out),
         Entitlements::Cuts(asked) => remedies::cuts(asked, out),
+        Entitlements::Machines(asked) => machines::machines(asked, &home()?, out),
         Entitlements::Evaluate { cases } => evaluate_all(cases, out),
     }
 }
 
 fn provider() -> Result<Provider, Fault> {
     let rules = Rules::read(RULES).map_err(Fault::failed)?;
-    Ok(Provider { catalogue: Arc::new(Catalogue::new(actions())), rules: Arc::new(rules) })
+    Ok(Provider { catalogue: Arc::new(Catalogue::new(actions())), rules: Arc::new(rules), ..Provider::default() })
+}
+
+/// A system with what a snapshot of it says.
+struct Read {
+    system: System,
+    estate: Estate,
 }
 
 fn can_one(can: &Can, out: &mut Output) -> Result<Outcome, Fault> {
-    let estate = estate(&can.snapshot)?;
+    let read = read(&can.snapshot)?;
     let (asked, with) = (&can.asked, with(&can.asked)?);
-    let verdict = estate.can(&can.principal, &asked.action, &asked.resource, &with).ok_or_else(|| unknown(&can.principal))?;
+    let of = |one: &Read| one.estate.can(&can.principal, &(one.system.action)(&asked.action), &(one.system.resource)(&asked.resource), &with);
+    let verdict = read.iter().find_map(of).ok_or_else(|| unknown(&can.principal))?;
     let mut rows = Rows::new(["principal", "action", "resource", "outcome", "because"]);
     rows.push([
         can.principal.clone().into(),
@@ -61,28 +71,40 @@ fn can_one(can: &Can, out: &mut Output) -> Result<Outcome, Fault> {
 }
 
 fn who_can(who: &WhoCan, out: &mut Output) -> Result<Outcome, Fault> {
-    let estate = estate(&who.snapshot)?;
     let (asked, with) = (&who.asked, with(&who.asked)?);
     let mut rows = Rows::new(["principal", "outcome", "because"]);
-    for (principal, verdict) in estate.who_can(&asked.action, &asked.resource, &with) {
-        rows.push([principal.into(), verdict.outcome.name().into(), because(&verdict, out)]);
+    let read = read(&who.snapshot)?;
+    // An action that a system knows is asked of those that know it: a wildcard of another one does not mean it.
+    let knows = |one: &Read| one.estate.knows(&(one.system.action)(&asked.action));
+    let is_known = read.iter().any(knows);
+    for one in read.iter().filter(|one| !is_known || knows(one)) {
+        let (action, resource) = ((one.system.action)(&asked.action), (one.system.resource)(&asked.resource));
+        for (principal, verdict) in one.estate.who_can(&action, &resource, &with) {
+            rows.push([principal.into(), verdict.outcome.name().into(), because(&verdict, out)]);
+        }
     }
     out.rows(&rows)?;
     Ok(Outcome::Done)
 }
 
 fn escalations(asked: &Escalations, out: &mut Output) -> Result<Outcome, Fault> {
-    let estate = estate(&asked.snapshot)?;
-    let mut explorer = Explorer::new(&estate);
-    if let Some(missing) = asked.principal.iter().find(|principal| !estate.principals().any(|known| known == *principal)) {
+    let estates: Vec<Estate> = read(&asked.snapshot)?.into_iter().map(|one| one.estate).collect();
+    let listed = |principal: &String| estates.iter().any(|estate| estate.principals().any(|known| known == principal));
+    if let Some(missing) = asked.principal.iter().find(|principal| !listed(principal)) {
         return Err(unknown(missing));
     }
     let progress = Progress::begin("following escalations");
-    let found: Vec<Escalation> = if asked.principal.is_empty() {
-        explorer.all().inspect(|_| progress.add(1)).collect()
-    } else {
-        asked.principal.iter().flat_map(|principal| explorer.from(principal)).collect()
-    };
+    let mut found: Vec<Escalation> = Vec::new();
+    for estate in &estates {
+        let mut explorer = Explorer::new(estate);
+        if asked.principal.is_empty() {
+            found.extend(explorer.all().inspect(|_| progress.add(1)));
+            found.extend(strangers(estate));
+        } else {
+            found.extend(asked.principal.iter().flat_map(|principal| explorer.from(principal)));
+        }
+    }
+    found.extend(across(&estates).into_iter().filter(|one| asked.principal.is_empty() || asked.principal.contains(&one.principal)));
     drop(progress);
     let mut rows = Rows::new(["principal", "reaches", "account", "hops"]);
     for one in &found {
@@ -170,41 +192,60 @@ fn unknown(principal: &str) -> Fault {
 }
 
 /// Reads all files of a snapshot; what cannot be read is told, the rest counts.
-fn estate(given: &SnapshotPaths) -> Result<Estate, Fault> {
+fn read(given: &SnapshotPaths) -> Result<Vec<Read>, Fault> {
+    let (snapshots, faults) = collect(&files(given)?);
+    tell(&faults);
+    if snapshots.is_empty() {
+        let wanted = SYSTEMS.iter().rev().map(|system| system.wanted).collect::<Vec<_>>().join("; or ");
+        return Err(Fault::misuse(format!("nothing that lists principals could be read; wanted is {wanted}")));
+    }
+    estates(snapshots)
+}
+
+fn estates(snapshots: Vec<(System, Snapshot)>) -> Result<Vec<Read>, Fault> {
+    let now = (crate::door::now().0 / 1_000).to_string();
+    let mut read = Vec::new();
+    for (system, snapshot) in snapshots {
+        let rules = Arc::new(Rules::read(system.rules).map_err(Fault::failed)?);
+        let provider = Provider { catalogue: Arc::new(Catalogue::new((system.actions)())), rules, now: Some(now.clone()) };
+        read.push(Read { system, estate: Estate::new(snapshot, provider) });
+    }
+    Ok(read)
+}
+
+/// The one system that a question is about which is asked of one alone.
+fn only(given: &SnapshotPaths) -> Result<Read, Fault> {
+    let mut read = read(given)?;
+    match (read.pop(), read.pop()) {
+        (Some(one), None) => Ok(one),
+        _ => Err(Fault::misuse("snapshots of several systems in one; ask about them one after the other")),
+    }
+}
+
+/// All files of a snapshot.
+fn files(given: &SnapshotPaths) -> Result<Vec<PathBuf>, Fault> {
     let mut files = Vec::new();
     for path in &given.paths {
         walk(path, DEPTH_MAX, &mut files).map_err(|error| Fault::misuse(format!("`{}` cannot be read: {error}", path.display())))?;
     }
-    let (mut accounts, mut clusters, mut counts) = (Collector::default(), cluster::Collector::default(), (0, 0));
-    for file in &files {
+    Ok(files)
+}
+
+/// Reports of credentials say who is there, and not who may do what.
+fn is_report(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "csv")
+}
+
+fn collect(files: &[PathBuf]) -> (Vec<(System, Snapshot)>, Vec<SnapshotFault>) {
+    let mut collectors = Collectors::default();
+    for file in files.iter().filter(|file| !is_report(file)) {
         let place = file.display().to_string();
         match load(file) {
-            Ok(value) if cluster::is_one(&value) => {
-                counts.1 += 1;
-                clusters.add(&place, &value);
-            }
-            Ok(value) => {
-                counts.0 += 1;
-                accounts.add(&place, &value);
-            }
-            Err(reason) => accounts.fault(&place, reason),
+            Ok(value) => collectors.add(&place, &value),
+            Err(reason) => collectors.fault(&place, reason),
         }
     }
-    let (mut snapshot, provider, mut faults) = match counts {
-        (0, 1..) => (
-            clusters.finish(),
-            Provider { rules: Arc::new(Rules::read(cluster::RULES).map_err(Fault::failed)?), ..Provider::default() },
-            accounts.finish().faults,
-        ),
-        (1.., 1..) => return Err(Fault::misuse("a cluster and something else in one snapshot; ask about them one after the other")),
-        _ => (accounts.finish(), provider()?, Vec::new()),
-    };
-    faults.append(&mut snapshot.faults);
-    tell(&faults);
-    if snapshot.principals.is_empty() {
-        return Err(Fault::misuse(format!("nothing that lists principals could be read; wanted is {WANTED}, or roles and bindings of a cluster")));
-    }
-    Ok(Estate::new(snapshot, provider))
+    collectors.finish()
 }
 
 fn tell(faults: &[SnapshotFault]) {
@@ -224,7 +265,7 @@ fn walk(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Result<
     }
     let mut below: Vec<PathBuf> = std::fs::read_dir(path)?.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
     below.sort();
-    below.retain(|path| path.is_dir() || path.extension().is_some_and(|extension| extension == "json"));
+    below.retain(|path| path.is_dir() || is_report(path) || path.extension().is_some_and(|extension| extension == "json"));
     below.iter().try_for_each(|path| walk(path, depth - 1, files))
 }
 

@@ -65,7 +65,7 @@ pub fn run(args: Args) -> Result<Outcome, Fault> {
         Verb::Rejects(Rejects::Replay { group }) => runtime.block_on(ingest::replay(&home()?, group.as_deref(), &mut out)),
         Verb::Ledger(ledger) => runtime.block_on(ledger::run(&home()?, &ledger, &mut out)),
         Verb::Intel(intel) => runtime.block_on(intel::run(&home()?, intel, &mut out)),
-        Verb::Entitlements(asked) => entitlements::run(&asked, &mut out),
+        Verb::Entitlements(asked) => entitlements::run(&asked, home, &mut out),
         Verb::Identity(asked) => runtime.block_on(identity::run(&home()?, &asked, &mut out)),
         Verb::Access(asked) => runtime.block_on(access::run(&home()?, &asked, &mut out)),
         Verb::Posture(Posture::Run) => runtime.block_on(runs::posture_run(&home()?, &mut out)),

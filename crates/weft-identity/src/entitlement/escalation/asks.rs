@@ -25,6 +25,8 @@ struct Request {
     verb: VerbId,
     with: Vec<(String, Option<String>)>,
     boundary_key: Option<String>,
+    /// On this alone.
+    at: Option<String>,
 }
 
 /// Targets that a question goes over, in order.
@@ -109,23 +111,24 @@ impl<'e> Asks<'e> {
 
     /// Number of the request for an action, with nothing that it carries.
     pub(super) fn bare(&mut self, action: &str) -> RequestId {
-        self.request(action, Vec::new(), None)
+        self.request(Request { verb: 0, with: Vec::new(), boundary_key: None, at: None }, action)
     }
 
     /// Numbers of the requests of which one meets a need.
     pub(super) fn meeting(&mut self, need: &Need, service: Option<&str>) -> Rc<[RequestId]> {
         let with = super::ways::carried(need, None, service);
-        need.action.iter().map(|action| self.request(action, with.clone(), need.boundary_key.clone())).collect()
+        let carrying = || Request { verb: 0, with: with.clone(), boundary_key: need.boundary_key.clone(), at: need.at.clone() };
+        need.action.iter().map(|action| self.request(carrying(), action)).collect()
     }
 
-    fn request(&mut self, action: &str, with: Vec<(String, Option<String>)>, boundary_key: Option<String>) -> RequestId {
+    fn request(&mut self, request: Request, action: &str) -> RequestId {
         let next = u32::try_from(self.verbs.len()).unwrap_or(u32::MAX);
         let verbs = &mut self.verbs;
         let verb = *self.verb_ids.entry(action.to_ascii_lowercase()).or_insert_with(|| {
             verbs.push(Verb::of(&self.estate.provider.catalogue, action));
             next
         });
-        let request = Request { verb, with, boundary_key };
+        let request = Request { verb, ..request };
         let next = u32::try_from(self.requests.len()).unwrap_or(u32::MAX);
         let requests = &mut self.requests;
         *self.request_ids.entry(request).or_insert_with_key(|request| {
@@ -259,7 +262,10 @@ impl<'e> Asks<'e> {
         }
         let Some(verb) = self.verbs.get(asked.verb as usize) else { return false };
         let estate = self.estate;
-        let candidates = estate.candidates(who.member, who.node.1, verb.action());
+        let candidates = match &asked.at {
+            Some(name) => vec![name.clone()],
+            None => estate.candidates(who.member, who.node.1, verb.action()),
+        };
         // A resource with a policy of its own may look at who asks: then the answer is for this one alone.
         let assumes = estate.assumes(&verb.name);
         let particular = candidates.iter().map(|name| estate.around(name)).any(|around| around.thing.is_some() || (assumes && around.trust.is_some()));

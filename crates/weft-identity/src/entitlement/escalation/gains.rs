@@ -158,8 +158,8 @@ impl<'e> Finder<'e> {
             if self.asks.space.groups.get(group.name.as_str()).is_none_or(|group| !groups.has(*group)) {
                 continue;
             }
-            let outside =
-                |member: &Member| ours(member, account) && member.principal.kind == PrincipalKind::User && !member.principal.groups.contains(&group.name);
+            let fits = |kind| kind == PrincipalKind::User || (kind == PrincipalKind::Role && estate.provider.rules.roles_in_groups);
+            let outside = |member: &Member| ours(member, account) && fits(member.principal.kind) && !member.principal.groups.contains(&group.name);
             let sets = &mut self.asks.sets;
             let set = *self.outside.entry(team).or_insert_with(|| sets.number(places(estate, outside)));
             ways.push(Way { capability: place, strength: Strength::With(team), set });

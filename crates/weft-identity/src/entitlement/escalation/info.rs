@@ -209,6 +209,9 @@ impl<'e> Finder<'e> {
         let mut groups = vec![Group { via: Via::Assume, set: self.assumed(who) }];
         for place in able {
             let Some(capability) = estate.provider.rules.capability.get(*place) else { continue };
+            if capability.blind && estate.things.iter().any(|thing| capability.carriers.contains(&thing.resource.kind)) {
+                continue;
+            }
             match capability.gains {
                 Gain::Pass => self.pass(who, *place, capability, &mut groups),
                 Gain::Carrier => self.carry(who, *place, capability, &mut groups),

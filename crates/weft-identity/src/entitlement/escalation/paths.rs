@@ -73,7 +73,7 @@ impl Walker<'_> {
             actions: edge.acts.into_iter().map(|act| act.action).collect(),
             statements,
             capabilities: vec![edge.capability],
-            assumes: edge.assumes.into_iter().collect(),
+            assumes: edge.assumes,
         })
     }
 

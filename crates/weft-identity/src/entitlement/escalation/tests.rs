@@ -151,7 +151,7 @@ impl World {
         let conditions = if self.one_in(4) { vec![self.condition()] } else { Vec::new() };
         let effect = if self.one_in(8) { Effect::Forbid } else { Effect::Permit };
         let resources = Match { negated: principals.is_none() && self.one_in(20), patterns: resources };
-        Statement { id: "#1".into(), effect, principals, actions: Match::of(actions), resources, conditions, variables: true }
+        Statement { id: "#1".into(), effect, principals, actions: Match::of(actions), except: Vec::new(), resources, conditions, variables: true }
     }
 
     fn policy(&mut self) -> Arc<Document> {
@@ -196,6 +196,8 @@ impl World {
             tags: if self.one_in(2) { BTreeMap::from([("name".to_owned(), self.upto(3).to_string())]) } else { BTreeMap::new() },
             profiles: Vec::new(),
             exempt: self.one_in(12),
+            tokens: Vec::new(),
+            assigned: Vec::new(),
         }
     }
 
@@ -227,7 +229,8 @@ impl World {
 fn everything() -> Arc<Document> {
     let all = || Match::of(vec!["*".to_owned()]);
     let effect = Effect::Permit;
-    let statement = Statement { id: "#1".into(), effect, principals: None, actions: all(), resources: all(), conditions: Vec::new(), variables: false };
+    let statement =
+        Statement { id: "#1".into(), effect, principals: None, actions: all(), except: Vec::new(), resources: all(), conditions: Vec::new(), variables: false };
     Arc::new(Document { name: "everything".into(), statements: vec![statement] })
 }
 
@@ -356,7 +359,7 @@ fn strictly(role: &crate::entitlement::estate::Member, service: &str) -> bool {
 #[test]
 fn sets_say_what_single_questions_say() {
     let actions = ACTIONS.into_iter().filter(|action| !action.contains('*')).map(str::to_owned);
-    let provider = Provider { catalogue: Arc::new(Catalogue::new(actions)), rules: Arc::new(Rules::read(RULES).unwrap()) };
+    let provider = Provider { catalogue: Arc::new(Catalogue::new(actions)), rules: Arc::new(Rules::read(RULES).unwrap()), ..Provider::default() };
     let mut told = 0;
     for seed in 0..60 {
         let accounts = if seed % 2 == 0 { vec!["1"] } else { vec!["1", "2"] };

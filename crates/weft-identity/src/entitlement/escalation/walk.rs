@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use hashbrown::HashMap;
+use weft_model::entitlement::PrincipalKind;
 
 use super::super::estate::{Estate, Strength};
 use super::Node;
@@ -92,6 +93,8 @@ struct Trail {
     goals: Vec<NodeId>,
     prizes: BTreeMap<TargetId, NodeId>,
     abroad: Vec<NodeId>,
+    /// Power over a part of the system that was reached.
+    scopes: Vec<NodeId>,
 }
 
 impl<'e> Walker<'e> {
@@ -99,7 +102,8 @@ impl<'e> Walker<'e> {
         let mut accounts = estate.members.iter().map(|member| &member.principal.account);
         let first = accounts.next();
         let members = estate.members.len();
-        let most = if accounts.all(|account| Some(account) == first) { 1 + finder.takeable() } else { usize::MAX };
+        let scopes = estate.members.iter().filter(|member| member.principal.kind == PrincipalKind::Scope).count();
+        let most = if accounts.all(|account| Some(account) == first) { 1 + scopes + finder.takeable() } else { usize::MAX };
         let (strengthened, ids, prizes, strong, strong_ids) = Default::default();
         let (infos, narrow, most) = (vec![None; members], vec![Vec::new(); members], vec![most; members]);
         Self { estate, finder, strengthened, ids, infos, prizes, strong, strong_ids, narrow, most, trail: Trail::new() }
@@ -140,11 +144,20 @@ impl<'e> Walker<'e> {
 
     /// Walks from a principal. False when it is an administrator already: then there is nothing to walk for.
     pub(super) fn walk(&mut self, start: usize) -> bool {
+        let most = self.most.get(start).copied().unwrap_or(usize::MAX);
+        self.walk_until(start, most)
+    }
+
+    /// The same, to the end: whoever is no goal is reached as well.
+    pub(super) fn walk_all(&mut self, start: usize) -> bool {
+        self.walk_until(start, usize::MAX)
+    }
+
+    fn walk_until(&mut self, start: usize, most: usize) -> bool {
         let start = number(start);
         if self.info(start).administrator {
             return false;
         }
-        let most = self.most.get(start as usize).copied().unwrap_or(usize::MAX);
         self.trail.begin(start);
         self.arrive(start, None);
         let mut next = 0;
@@ -211,6 +224,9 @@ impl<'e> Walker<'e> {
         self.trail.open.push(id);
         let account = self.account(id);
         if !info.administrator {
+            if node.1 == Strength::Plain && self.estate.members.get(node.0).is_some_and(|member| member.principal.kind == PrincipalKind::Scope) {
+                self.trail.scopes.push(id);
+            }
             if node.1 == Strength::Plain && account != self.account(self.trail.start) {
                 self.trail.abroad.push(id);
             }
@@ -319,6 +335,11 @@ impl<'e> Walker<'e> {
         &self.trail.abroad
     }
 
+    /// Power over a part of the system that was reached.
+    pub(super) fn scopes(&self) -> &[NodeId] {
+        &self.trail.scopes
+    }
+
     /// How a node was reached.
     pub(super) fn step(&self, id: NodeId) -> Option<Step> {
         self.trail.came.get(id).flatten()
@@ -359,10 +380,10 @@ impl<'e> Walker<'e> {
 
 impl Trail {
     fn new() -> Self {
-        let (reached, open, active, wide, goals, prizes, abroad) = Default::default();
+        let (reached, open, active, wide, goals, prizes, abroad, scopes) = Default::default();
         let (came, place, latest, before) = (Marks::new(), Marks::new(), Marks::new(), Marks::new());
         let (expanded, looked, is_active, done) = (Marks::new(), Marks::new(), Marks::new(), Marks::new());
-        Self { start: 0, came, reached, place, latest, before, open, expanded, looked, active, is_active, wide, done, goals, prizes, abroad }
+        Self { start: 0, came, reached, place, latest, before, open, expanded, looked, active, is_active, wide, done, goals, prizes, abroad, scopes }
     }
 
     fn begin(&mut self, start: NodeId) {
@@ -382,11 +403,12 @@ impl Trail {
         self.goals.clear();
         self.prizes.clear();
         self.abroad.clear();
+        self.scopes.clear();
     }
 
     /// How much was found.
     fn found(&self) -> usize {
-        self.goals.len() + self.prizes.len() + self.abroad.len()
+        self.goals.len() + self.prizes.len() + self.abroad.len() + self.scopes.len()
     }
 
     fn note(&mut self, id: NodeId, principal: TargetId) {

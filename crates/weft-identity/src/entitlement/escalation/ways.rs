@@ -22,7 +22,7 @@ pub(super) struct Act {
 pub(super) struct Edge {
     pub(super) capability: String,
     pub(super) acts: Vec<Act>,
-    pub(super) assumes: Option<String>,
+    pub(super) assumes: Vec<String>,
 }
 
 /// Whoever asks, in an estate.
@@ -47,7 +47,7 @@ pub(super) fn edge(estate: &Estate, node: Node, target: usize, via: Via) -> Opti
     let place = match via {
         Via::Assume => {
             let act = Act { action: estate.provider.rules.assume.clone(), resource: gained.principal.name.clone(), with: Vec::new() };
-            return Some(Edge { capability: ASSUME.to_owned(), acts: vec![act], assumes: None });
+            return Some(Edge { capability: ASSUME.to_owned(), acts: vec![act], assumes: Vec::new() });
         }
         Via::Capability(place, _) | Via::Strengthen(place, _) => place,
     };
@@ -60,7 +60,8 @@ pub(super) fn edge(estate: &Estate, node: Node, target: usize, via: Via) -> Opti
         Via::Capability(_, None) if capability.gains == Gain::Carrier => (by.carry(gained)?, false),
         _ => (by.acts(On { gained: Some(gained), ..On::default() }, |_| true)?, true),
     };
-    Some(Edge { capability: capability.id.clone(), acts, assumes: capability.assumes.clone().filter(|_| assumes) })
+    let assumes = capability.assumes.iter().filter(|_| assumes).chain(&capability.caveat).cloned().collect();
+    Some(Edge { capability: capability.id.clone(), acts, assumes })
 }
 
 impl By<'_> {
@@ -123,6 +124,9 @@ impl By<'_> {
         let with = carried(need, None, service);
         let mut at = self.estate.circumstances(self.member, "*");
         apply(&mut at, &with);
+        if let Some(name) = &need.at {
+            return self.act(need, name, On::default());
+        }
         need.action.iter().find_map(|action| {
             let resource = self.estate.somewhere(self.member, self.node.1, &action.to_ascii_lowercase(), &at)?;
             Some(Act { action: action.clone(), resource, with: with.clone() })

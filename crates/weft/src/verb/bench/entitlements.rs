@@ -22,7 +22,8 @@ const ROUNDS: usize = 200;
 
 /// Measures; processor time of one thread, where the system tells it.
 pub(super) fn figures() -> Result<Figures, Fault> {
-    let provider = Provider { catalogue: Arc::new(Catalogue::new(actions())), rules: Arc::new(Rules::read(RULES).map_err(Fault::failed)?) };
+    let provider =
+        Provider { catalogue: Arc::new(Catalogue::new(actions())), rules: Arc::new(Rules::read(RULES).map_err(Fault::failed)?), ..Provider::default() };
     let mut figures = questions(&estate(ASKED, &provider));
     for (principals, begun, found) in [
         (ASKED, "escalations, 500 principals", "paths, 500 principals"),

@@ -1,12 +1,15 @@
 //! What to take away: unused entitlements, narrower policies, and cuts that end escalation.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 use weft_connectors::entitlement::{calls, document};
+use weft_connectors::systems::System;
 use weft_identity::entitlement::remedy::remedy;
 use weft_identity::entitlement::usage::{Usage, usage};
 use weft_model::entitlement::Call;
 
-use super::{FAULTS_TOLD_MAX, estate, text, unknown};
+use super::{FAULTS_TOLD_MAX, only, text, unknown};
 use crate::cli::entitlements::{Cuts, Unused};
 use crate::cli::{self, Fault, Format, Outcome, Output, Rows};
 
@@ -14,11 +17,11 @@ use crate::cli::{self, Fault, Format, Outcome, Output, Rows};
 const LEFT_TOLD_MAX: usize = 10;
 
 pub(super) fn unused(asked: &Unused, out: &mut Output) -> Result<Outcome, Fault> {
-    let estate = estate(&asked.snapshot)?;
+    let super::Read { system, estate } = only(&asked.snapshot)?;
     if let Some(missing) = asked.principal.iter().find(|principal| !estate.principals().any(|known| known == *principal)) {
         return Err(unknown(missing));
     }
-    let calls = read(asked)?;
+    let calls = as_compared(system, &calls(&asked.calls)?);
     let usages = usage(&estate, &calls);
     for (principal, calls) in usages.strangers.iter().take(FAULTS_TOLD_MAX) {
         cli::say(&format!("the snapshot lists no principal `{principal}`: {calls} of its calls count for nobody"));
@@ -37,10 +40,16 @@ pub(super) fn unused(asked: &Unused, out: &mut Output) -> Result<Outcome, Fault>
     Ok(if found { Outcome::Found } else { Outcome::Done })
 }
 
+/// Calls with their actions and resources as a system compares them.
+pub(super) fn as_compared(system: System, calls: &[Call]) -> Vec<Call> {
+    let one = |call: &Call| Call { action: (system.action)(&call.action), resource: call.resource.as_deref().map(system.resource), ..call.clone() };
+    calls.iter().map(one).collect()
+}
+
 /// All calls; a line that cannot be read is told, the rest counts.
-fn read(asked: &Unused) -> Result<Vec<Call>, Fault> {
+pub(super) fn calls(paths: &[PathBuf]) -> Result<Vec<Call>, Fault> {
     let (mut calls, mut faults) = (Vec::new(), Vec::new());
-    for path in &asked.calls {
+    for path in paths {
         for (number, line) in text(path)?.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let read = serde_json::from_str::<Value>(line).map_err(|error| format!("is not JSON: {error}")).and_then(|value| calls::read(&value));
             match read {
@@ -82,7 +91,7 @@ fn whole(one: &Usage) -> Value {
 }
 
 pub(super) fn cuts(asked: &Cuts, out: &mut Output) -> Result<Outcome, Fault> {
-    let remedy = remedy(&estate(&asked.snapshot)?, asked.most);
+    let remedy = remedy(&only(&asked.snapshot)?.estate, asked.most);
     let mut rows = Rows::new(["holder", "policy", "statement", "action", "breaks"]);
     for (cut, breaks) in &remedy.cuts {
         rows.push([cut.holder.clone().into(), cut.policy.clone().into(), cut.statement.clone().into(), cut.action.clone().into(), (*breaks).into()]);

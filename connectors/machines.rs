@@ -1,0 +1,127 @@
+//! Machine identities of all systems: one list, from the same files as entitlements and a few more.
+
+use serde_json::Value;
+use weft_model::Timestamp;
+use weft_model::entitlement::SnapshotFault;
+use weft_model::machine::{Machine, OwnerSign};
+
+use crate::{aws, azure, gcp, github, kubernetes};
+
+/// Faults that are kept.
+const FAULTS_MAX: usize = 10_000;
+/// Lists within lists.
+const DEPTH_MAX: usize = 8;
+/// Names of tags and labels that say whose something is.
+const OWNER_TAGS: [&str; 8] = ["owner", "owner-email", "owneremail", "team", "contact", "maintainer", "squad", "managed-by-team"];
+
+/// What several files say of machines.
+#[derive(Debug, Default)]
+pub struct Machines {
+    /// Machines and their secrets.
+    pub found: Vec<Machine>,
+    /// When somebody was seen last, by full name: sources that tell use apart from the machine.
+    pub seen: Vec<(String, Timestamp)>,
+    /// What could not be read.
+    pub faults: Vec<SnapshotFault>,
+}
+
+impl Machines {
+    /// Reads one file of JSON; what it says of other things is passed over.
+    pub fn add(&mut self, place: &str, value: &Value) {
+        self.walk(place, value, "", "", DEPTH_MAX);
+    }
+
+    /// Reads one file of comma-separated text.
+    pub fn add_text(&mut self, place: &str, text: &str) {
+        if aws::machines::is_report(text) {
+            aws::machines::report(place, text, self);
+        } else {
+            self.fault(place, "is no credential report: its first line must begin with `user,arn,`".to_owned());
+        }
+    }
+
+    /// Objects of lists, each with the name of its list and the organisation that it stands in.
+    fn walk(&mut self, place: &str, value: &Value, hint: &str, within: &str, depth: usize) {
+        if depth == 0 {
+            return;
+        }
+        match value {
+            Value::Array(values) => {
+                values.iter().enumerate().for_each(|(number, value)| self.walk(&format!("{place}[{number}]"), value, hint, within, depth - 1))
+            }
+            Value::Object(fields) => {
+                let organization = github::machines::organization(value).unwrap_or_else(|| within.to_owned());
+                let read = [aws::machines::read, azure::machines::read, gcp::machines::read, kubernetes::machines::read, github::machines::read];
+                if read.iter().any(|read| read(place, value, hint, &organization, self)) {
+                    return;
+                }
+                for (name, list) in fields.iter().filter(|(name, list)| !name.starts_with('@') && (list.is_array() || list.is_object())) {
+                    self.walk(&format!("{place}: {name}"), list, name, &organization, depth - 1);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn fault(&mut self, place: &str, reason: String) {
+        if self.faults.len() < FAULTS_MAX {
+            self.faults.push(SnapshotFault { place: place.to_owned(), reason });
+        }
+    }
+
+    /// Puts together what was told apart; the same machine of two files is one.
+    pub fn finish(mut self) -> Self {
+        for (name, time) in std::mem::take(&mut self.seen) {
+            for machine in self.found.iter_mut().filter(|machine| machine.name == name || machine.acts_as.as_deref() == Some(&name)) {
+                machine.used = machine.used.max(Some(time));
+                machine.use_told = true;
+            }
+        }
+        let mut by_name: std::collections::BTreeMap<String, Machine> = std::collections::BTreeMap::new();
+        for machine in self.found {
+            match by_name.get_mut(&machine.name) {
+                Some(known) => {
+                    known.used = known.used.max(machine.used);
+                    known.created = known.created.or(machine.created);
+                    known.owners.extend(machine.owners);
+                    known.owners.sort();
+                    known.owners.dedup();
+                }
+                None => {
+                    by_name.insert(machine.name.clone(), machine);
+                }
+            }
+        }
+        Self { found: by_name.into_values().collect(), seen: Vec::new(), faults: self.faults }
+    }
+}
+
+pub(crate) fn text(value: &Value, path: &str) -> String {
+    value.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+pub(crate) fn time(value: &Value, path: &str) -> Option<Timestamp> {
+    let found = value.pointer(path)?;
+    found.as_str().and_then(Timestamp::read).or_else(|| found.as_i64().map(|seconds| Timestamp(seconds.saturating_mul(1_000))))
+}
+
+/// Owners that tags or labels name: an object, or a list of `Key` and `Value`.
+pub(crate) fn owners_by_tags(tags: Option<&Value>) -> Vec<OwnerSign> {
+    let sign = |key: &str, owner: &str| {
+        let known = OWNER_TAGS.contains(&key.to_lowercase().as_str()) && !owner.is_empty();
+        known.then(|| OwnerSign { owner: owner.to_owned(), confidence: 90, evidence: format!("tag `{key}`") })
+    };
+    match tags {
+        Some(Value::Object(tags)) => tags.iter().filter_map(|(key, owner)| sign(key, owner.as_str()?)).collect(),
+        Some(Value::Array(tags)) => tags.iter().filter_map(|tag| sign(tag.get("Key")?.as_str()?, tag.get("Value")?.as_str()?)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// An owner by an address in a description.
+pub(crate) fn owners_by_text(text: &str, what: &str) -> Vec<OwnerSign> {
+    let words = text.split(|sign: char| !(sign.is_alphanumeric() || "@.-_+".contains(sign)));
+    let is_address = |word: &&str| word.split_once('@').is_some_and(|(name, domain)| !name.is_empty() && domain.contains('.'));
+    let sign = |word: &str| OwnerSign { owner: word.trim_matches('.').to_owned(), confidence: 60, evidence: format!("address in the {what}") };
+    words.filter(is_address).map(sign).collect()
+}
