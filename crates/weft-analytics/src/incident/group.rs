@@ -327,12 +327,39 @@ impl<'f> Sweep<'f> {
         let mut all: Vec<Join> = before.values().flat_map(|past| &past.joins).cloned().chain(joins).collect();
         all.sort();
         let hubs = before.values().flat_map(|past| &past.hubs).chain(places.iter().filter_map(|at| self.touched.get(at)).flatten());
-        let hubs: BTreeSet<String> = hubs.cloned().collect();
+        let hubs = once_each(hubs);
         let own: BTreeSet<&str> = members.iter().map(|member| member.uid.as_str()).collect();
         let concerning: Vec<&Decision> = decisions.iter().filter(|decision| decision.concerns(&|finding| own.contains(finding))).collect();
         let decided = concerning.iter().map(|decision| decision.words()).collect();
         let standing = Standing::of(&members, concerning.into_iter());
         let (forgotten, lasting) = (before.values().map(|past| past.forgotten).sum(), before.values().any(|past| past.lasting));
-        Incident { uid, forgotten, lasting, members, joins: all, hubs: hubs.into_iter().collect(), decided, standing }
+        Incident { uid, forgotten, lasting, members, joins: all, hubs, decided, standing }
+    }
+}
+
+/// Each hub once, as it was when most touched it: `host p (touches 12 of 20 users)` and the same with fewer
+/// are one.
+fn once_each<'h>(hubs: impl Iterator<Item = &'h String>) -> Vec<String> {
+    let mut most: BTreeMap<&str, &String> = BTreeMap::new();
+    for hub in hubs {
+        let known = most.entry(hub.split(" (touches").next().unwrap_or(hub)).or_insert(hub);
+        if (known.len(), *known) < (hub.len(), hub) {
+            *known = hub;
+        }
+    }
+    most.into_values().cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hub_is_named_once() {
+        let all =
+            ["host p (touches 12 of 20 users)", "host p (touches 9 of 9 users)", "address 10.0.0.1 (a hub, as is known)", "host p (touches 14 of 20 users)"];
+        let all = all.map(str::to_owned);
+        assert_eq!(once_each(all.iter()), ["address 10.0.0.1 (a hub, as is known)", "host p (touches 14 of 20 users)"]);
+        assert_eq!(once_each(all.iter().rev()), once_each(all.iter()));
     }
 }

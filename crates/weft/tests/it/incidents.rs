@@ -187,4 +187,6 @@ fn persons_assign_close_and_reopen_and_what_is_worse_opens_again() {
         (all.len() == 5).then_some(all)
     });
     assert_eq!(operations, ["incident.assign", "incident.close", "incident.close", "incident.reopen", "incident.assign"]);
+    let versions = whole()["versions"].as_array().unwrap().clone();
+    assert!(versions.iter().any(|version| version["what"].as_str().unwrap().contains("closed it as benign: an exercise")), "{versions:?}");
 }

@@ -134,20 +134,31 @@ pub(super) fn versions(events: &[Value]) -> Vec<IncidentVersion> {
     for event in events.iter().filter(|event| event.pointer("/class_uid").and_then(Value::as_i64) == Some(2005)) {
         let decided = event.pointer("/unmapped/decided").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let now = (number(event, "/unmapped/findings"), number(event, "/severity_id"), decided.len());
-        let words = decided.last().and_then(Value::as_str).filter(|_| before.is_some_and(|(.., count)| decided.len() > count));
-        let what = match (before, event.get("status_detail").and_then(Value::as_str)) {
-            (_, Some(merged)) if merged.starts_with("merged") => merged.to_owned(),
-            (None, _) => "told first".to_owned(),
-            (Some(_), _) if words.is_some() => words.unwrap_or_default().to_owned(),
-            (Some((_, severity, _)), _) if now.1 > severity => "it got worse".to_owned(),
-            (Some((findings, ..)), _) if now.0 > findings => format!("{} more findings", now.0 - findings),
-            (Some((findings, ..)), _) if now.0 < findings => format!("{} findings left it", findings - now.0),
-            _ => "more evidence".to_owned(),
-        };
+        let merged = event.get("status_detail").and_then(Value::as_str).filter(|detail| detail.starts_with("merged"));
+        // Decisions that come within a second are told together.
+        let words = decided.iter().skip(before.map_or(0, |(.., count)| count)).filter_map(Value::as_str);
+        let what = merged.map_or_else(|| changes(before, now, words), str::to_owned);
         versions.push(IncidentVersion { time: number(event, "/time"), what, findings: now.0, severity_id: now.1 });
         before = Some(now);
     }
     versions
+}
+
+/// What is another than before: findings, severity, what persons decided.
+fn changes<'w>(before: Option<(i64, i64, usize)>, now: (i64, i64, usize), words: impl Iterator<Item = &'w str>) -> String {
+    let mut parts = Vec::new();
+    match before {
+        None => parts.push("told first".to_owned()),
+        Some((findings, severity, _)) => {
+            let (more, less) = (now.0 - findings, findings - now.0);
+            let noun = |count: i64| if count == 1 { "finding" } else { "findings" };
+            parts.extend((more > 0).then(|| format!("{more} more {}", noun(more))));
+            parts.extend((less > 0).then(|| format!("{less} {} left it", noun(less))));
+            parts.extend((now.1 > severity).then(|| "it got worse".to_owned()));
+        }
+    }
+    parts.extend(words.map(str::to_owned));
+    if parts.is_empty() { "more evidence".to_owned() } else { parts.join("; ") }
 }
 
 #[cfg(test)]
@@ -171,11 +182,25 @@ mod tests {
             event(3, 5, 4, &[]),
             event(4, 5, 4, &["eve gave it to ada"]),
             event(5, 3, 4, &["eve gave it to ada"]),
+            event(6, 4, 5, &["eve gave it to ada", "eve closed it", "eve opened it again"]),
+            event(7, 4, 5, &["eve gave it to ada", "eve closed it", "eve opened it again"]),
         ];
-        let mut merged = event(6, 3, 4, &[]);
+        let mut merged = event(8, 3, 4, &[]);
         merged["status_detail"] = "merged into x".into();
         all.push(merged);
         let what: Vec<String> = versions(&all).into_iter().map(|version| version.what).collect();
-        assert_eq!(what, ["told first", "3 more findings", "it got worse", "eve gave it to ada", "2 findings left it", "merged into x"]);
+        assert_eq!(
+            what,
+            [
+                "told first",
+                "3 more findings",
+                "it got worse",
+                "eve gave it to ada",
+                "2 findings left it",
+                "1 more finding; it got worse; eve closed it; eve opened it again",
+                "more evidence",
+                "merged into x"
+            ]
+        );
     }
 }
