@@ -208,9 +208,9 @@ fn hunt(hunter: &mut Engine, class: ClassUid, file: &[u8]) -> usize {
 }
 
 fn by_number(field: &FieldRef) -> FieldRef {
-    let long = ["raw_data", "unmapped", "extra"].contains(&field.name().as_str());
     let data_type = match field.data_type() {
-        DataType::Utf8 if !long && field.metadata().is_empty() => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+        DataType::Utf8 if ["raw_data", "unmapped", "extra"].contains(&field.name().as_str()) => DataType::Utf8View,
+        DataType::Utf8 if field.metadata().is_empty() => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(by_number).collect()),
         other => other.clone(),
     };

@@ -179,9 +179,10 @@ fn statements_of(rule: &Value, number: usize, namespace: Option<&str>) -> Result
         let patterns = match (namespace, names.is_empty()) {
             (None, true) => vec!["*".to_owned()],
             (Some(namespace), true) => running::all_of(namespace),
-            (_, false) => names.iter().flat_map(|name| running::named(namespace, &resources, name)).collect(),
+            // A name is a name: no object can be called `*`, and all are not meant.
+            (_, false) => names.iter().filter(|name| !name.contains('*')).flat_map(|name| running::named(namespace, &resources, name)).collect(),
         };
-        statements.push(one(actions, patterns));
+        statements.extend((!patterns.is_empty()).then(|| one(actions, patterns)));
     }
     // URLs stand outside of namespaces: a binding in one does not reach them.
     if !urls.is_empty() && namespace.is_none() {

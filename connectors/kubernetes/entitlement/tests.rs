@@ -58,6 +58,13 @@ fn names_of_resources_narrow() {
 }
 
 #[test]
+fn a_star_among_names_is_not_all_of_them() {
+    let rules = json!([{"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["*"], "verbs": ["get"]}]);
+    let estate = estate(&[role("Role", "shop", "one", rules), binding("RoleBinding", "shop", ("Role", "one"), json!([{"kind": "User", "name": "ada"}]))]);
+    assert!(!may(&estate, "ada", "core/secrets:get", "shop/db") && !may(&estate, "ada", "core/secrets:get", "shop/"));
+}
+
+#[test]
 fn wildcards_reach_parts_of_resources_and_urls_stand_apart() {
     let rules = json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}, {"nonResourceURLs": ["/metrics", "/healthz/*"], "verbs": ["get"]}]);
     let estate =

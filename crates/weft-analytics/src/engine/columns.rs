@@ -74,6 +74,8 @@ impl Values {
             }
         } else if let Some(texts) = column.as_string_opt::<i32>() {
             rows.for_each(|row| self.push(row, texts.value(row)));
+        } else if let Some(texts) = column.as_string_view_opt() {
+            rows.for_each(|row| self.push(row, texts.value(row)));
         }
     }
 
@@ -225,7 +227,7 @@ impl<'a> View<'a> {
             (field, array) = (child, array.as_struct_opt()?.columns().get(at)?);
         }
         let plain = match field.data_type() {
-            DataType::Utf8 => !field.metadata().contains_key(JSON),
+            DataType::Utf8 | DataType::Utf8View => !field.metadata().contains_key(JSON),
             DataType::Dictionary(..) => texts_of(array).is_some(),
             _ => false,
         };

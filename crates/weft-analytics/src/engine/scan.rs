@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 use serde_json::Value;
 
 /// Longest number that is taken as it is written.
@@ -35,10 +35,32 @@ impl Scalar<'_> {
     pub(crate) fn text(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Plain(text) => Some(Cow::Borrowed(text)),
-            Self::Escaped(quoted) => serde_json::from_str(quoted).ok().map(Cow::Owned),
+            Self::Escaped(quoted) => meant(quoted).map(Cow::Owned),
             Self::Meant(text) => Some(Cow::Borrowed(text)),
         }
     }
+}
+
+/// What a text with quotes and escapes means (RFC 8259 section 7).
+fn meant(quoted: &str) -> Option<String> {
+    let mut rest = quoted.get(1..quoted.len().checked_sub(1)?)?;
+    let mut text = String::with_capacity(rest.len());
+    while let Some((plain, escape)) = memchr(b'\\', rest.as_bytes()).and_then(|at| rest.split_at_checked(at)) {
+        text.push_str(plain);
+        text.push(match escape.as_bytes().get(1)? {
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            letter @ (b'"' | b'\\' | b'/') => char::from(*letter),
+            // A letter by its number: rare enough to read all of the text again.
+            _ => return serde_json::from_str(quoted).ok(),
+        });
+        rest = escape.get(2..)?;
+    }
+    text.push_str(rest);
+    Some(text)
 }
 
 /// What stands next.
@@ -221,6 +243,8 @@ mod tests {
         };
         assert_eq!([scalar("7"), scalar("-12"), scalar("2.50"), scalar("1e3"), scalar("true")], ["7", "-12", "2.5", "1000.0", "true"]);
         assert_eq!([scalar(r#""a b""#), scalar(r#""\u00e9\\""#), scalar(" \"x\"")], ["a b", "é\\", "x"]);
+        assert_eq!(scalar(r#""\"C:\\a\/b\"\r\n\té\b\f""#), "\"C:\\a/b\"\r\n\té\u{8}\u{c}");
+        assert_eq!(Scalar::Escaped(r#""\x""#).text(), None);
         assert_eq!(token("null"), Some(Token::Null));
         assert_eq!([token("nul"), token("-"), token("01"), token("\"open"), token("")], [None, None, None, None, None]);
     }

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::Int64Type;
 use serde::Serialize;
-use weft_model::Timestamp;
+use weft_model::{Timestamp, event};
 
 use crate::LakeError;
 use crate::lake::{Lake, Reader};
@@ -167,8 +167,7 @@ fn by_account(original: &RecordBatch, rows: &RecordBatch, region: &str, account:
     let text = |path: &[&str]| crate::maintain::column(original, path);
     let (regions, accounts) = (text(&["cloud", "region"]), text(&["cloud", "account", "uid"]));
     let at = |column: &Option<arrow::array::ArrayRef>, row: usize, default: &str| {
-        let found =
-            column.as_ref().and_then(|column| column.as_string_opt::<i32>()).filter(|column| column.is_valid(row)).map(|column| column.value(row).to_owned());
+        let found = column.as_ref().and_then(|column| event::text(column, row)).map(str::to_owned);
         // It becomes the name of a folder.
         found.filter(|text| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))).unwrap_or_else(|| default.to_owned())
     };

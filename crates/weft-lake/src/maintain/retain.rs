@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, new_null_array};
+use arrow::array::{BooleanArray, new_null_array};
 use arrow::compute::filter_record_batch;
 use arrow::record_batch::RecordBatch;
 use serde::Serialize;
-use weft_model::Timestamp;
+use weft_model::{Timestamp, event};
 
 use super::replace::Replaced;
 use super::texts;
@@ -96,9 +96,8 @@ impl Verdict {
 /// Rows that stay.
 fn kept(batch: &RecordBatch, verdict: &Verdict) -> BooleanArray {
     let tenants = texts::column(batch, &TENANT);
-    let tenants = tenants.as_ref().and_then(|column| column.as_string_opt::<i32>());
     let stays = |row: usize| {
-        let excepted = tenants.is_some_and(|tenants| tenants.is_valid(row) && verdict.exceptions.contains(tenants.value(row)));
+        let excepted = tenants.as_ref().and_then(|tenants| event::text(tenants, row)).is_some_and(|tenant| verdict.exceptions.contains(tenant));
         verdict.others_go == excepted
     };
     (0..batch.num_rows()).map(|row| Some(stays(row))).collect()

@@ -14,6 +14,7 @@ pub(crate) fn rows_with(batch: &RecordBatch, wanted: &str) -> BooleanArray {
 fn search(array: &ArrayRef, wanted: &[u8], found: &mut [bool]) {
     match array.data_type() {
         DataType::Utf8 => mark(array.as_string::<i32>().iter().map(|text| text.map(str::as_bytes)), wanted, found),
+        DataType::Utf8View => mark(array.as_string_view().iter().map(|text| text.map(str::as_bytes)), wanted, found),
         DataType::LargeUtf8 => mark(array.as_string::<i64>().iter().map(|text| text.map(str::as_bytes)), wanted, found),
         DataType::Binary => mark(array.as_binary::<i32>().iter(), wanted, found),
         DataType::Struct(_) => array.as_struct().columns().iter().for_each(|column| search(column, wanted, found)),

@@ -13,7 +13,7 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection};
-use weft_model::event::{EXTRA, UNMAPPED};
+use weft_model::event::{EXTRA, RAW_DATA, UNMAPPED};
 use weft_model::{ClassUid, EventBatch, Timestamp};
 
 use super::{Looked, Past, SOURCE, class_of};
@@ -114,11 +114,11 @@ fn rows_within(batch: &EventBatch, (since, until): (i64, i64), sieve: &mut dyn S
     rows
 }
 
-/// The field with texts named by number, where it is in no list and not of long texts that are all different.
+/// The field with texts named by number, where it is in no list; long texts, which are all different, as views.
 fn by_number(field: &FieldRef) -> FieldRef {
-    let long = ["raw_data", UNMAPPED, EXTRA].contains(&field.name().as_str());
     let data_type = match field.data_type() {
-        DataType::Utf8 if !long && field.metadata().is_empty() => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+        DataType::Utf8 if [RAW_DATA, UNMAPPED, EXTRA].contains(&field.name().as_str()) => DataType::Utf8View,
+        DataType::Utf8 if field.metadata().is_empty() => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(by_number).collect()),
         _ => return Arc::clone(field),
     };

@@ -168,8 +168,8 @@ fn entity(parts: &[ArrayRef], rows: usize) -> ArrayRef {
 }
 
 fn names(array: &ArrayRef, out: &mut Vec<StringArray>, depth: usize) {
-    if let Some(texts) = array.as_string_opt::<i32>() {
-        out.push(texts.clone());
+    if matches!(array.data_type(), DataType::Utf8 | DataType::Utf8View) {
+        out.extend(cast(array, &DataType::Utf8).ok().and_then(|texts| texts.as_string_opt::<i32>().cloned()));
     } else if let Some(part) = array.as_struct_opt().filter(|_| depth < 2) {
         NAMES.iter().filter_map(|name| StructArray::column_by_name(part, name)).for_each(|field| names(field, out, depth + 1));
     }

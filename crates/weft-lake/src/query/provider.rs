@@ -21,6 +21,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 
+use weft_model::event::RAW_DATA;
+
 use super::{Core, prune};
 use crate::table::schema::{self, day_field};
 use crate::table::{DataFile, holds_events};
@@ -51,7 +53,7 @@ const COMMON: &[&str] = &[
     "dst_endpoint",
     "observables",
     "finding_info",
-    "raw_data",
+    RAW_DATA,
     "unmapped",
     "extra",
 ];
@@ -83,13 +85,14 @@ impl std::fmt::Debug for EventTable {
 
 impl EventTable {
     pub(super) fn of(core: &Core, name: &str, view: &TableView) -> Self {
-        Self { core: core.clone(), schema: Arc::clone(&view.schema), files: located(name, view).collect(), tail: view.tail.clone() }
+        Self { core: core.clone(), schema: schema::with_views(&view.schema), files: located(name, view).collect(), tail: view.tail.clone() }
     }
 
     /// All classes under the columns that they share.
     pub(super) fn of_all(core: &Core, view: &View) -> Self {
         let tables = || view.iter().filter(|(name, _)| holds_events(name));
-        let schema = common_schema(tables().map(|(_, table)| &table.schema));
+        // Texts are read as views of the unpacked pages.
+        let schema = schema::with_views(&common_schema(tables().map(|(_, table)| &table.schema)));
         let files = tables().flat_map(|(name, table)| located(name, table)).collect();
         let tail = tables().flat_map(|(_, table)| table.tail.iter().cloned()).collect();
         Self { core: core.clone(), schema, files, tail }

@@ -156,7 +156,7 @@ fn text_column(schema: &SchemaRef, path: &[String]) -> bool {
         DataType::Struct(fields) => fields.find(name).map(|(_, field)| field.data_type()),
         _ => None,
     });
-    matches!(leaf, Some(DataType::Utf8))
+    matches!(leaf, Some(DataType::Utf8 | DataType::Utf8View))
 }
 
 /// Drops files, and skips row groups, that do not have the wanted texts.

@@ -82,6 +82,20 @@ pub(crate) fn table_schema_of(batch: &SchemaRef) -> SchemaRef {
     table
 }
 
+/// The schema with views of texts, in all parts of objects but lists.
+pub(crate) fn with_views(schema: &SchemaRef) -> SchemaRef {
+    Arc::new(Schema::new(schema.fields().iter().map(as_views).collect::<Fields>()))
+}
+
+fn as_views(field: &FieldRef) -> FieldRef {
+    let data_type = match field.data_type() {
+        DataType::Utf8 => DataType::Utf8View,
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(as_views).collect()),
+        _ => return Arc::clone(field),
+    };
+    Arc::new(field.as_ref().clone().with_data_type(data_type))
+}
+
 pub(crate) fn day_field() -> FieldRef {
     Arc::new(Field::new(DAY, DataType::Date32, true))
 }

@@ -8,7 +8,7 @@ use arrow::datatypes::Int64Type;
 use bytes::Bytes;
 use weft_console::api::{ApiError, RejectGroup};
 use weft_lake::{Lake, QueryError, QueryOptions, REJECTS, REPLAYS};
-use weft_model::{Context, Mapping, Position, RawBatch, RawRecord, RecordId, StreamId, Timestamp};
+use weft_model::{Context, Mapping, Position, RawBatch, RawRecord, RecordId, StreamId, Timestamp, event};
 
 use super::cells;
 
@@ -95,18 +95,17 @@ pub async fn kept(lake: &Lake, group: Option<&str>) -> Result<Vec<RawBatch>, Que
     let found = session.collect(&sql).await?;
     let mut batches: Vec<RawBatch> = Vec::new();
     for rows in &found.batches {
-        let text = |name: &str| rows.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
-        let (Some(ids), Some(sources), Some(streams), Some(contexts)) = (text("id"), text("source"), text("stream"), text("context")) else { continue };
+        let text = |name: &str, row: usize| rows.column_by_name(name).and_then(|column| event::text(column, row)).unwrap_or_default();
         let raw = rows.column_by_name("raw").and_then(|column| column.as_binary_opt::<i32>());
         let time = rows.column_by_name("time").and_then(|column| column.as_primitive_opt::<Int64Type>());
         let (Some(raw), Some(time)) = (raw, time) else { continue };
         for row in 0..rows.num_rows() {
-            let Ok(id) = u128::from_str_radix(ids.value(row), 16) else { continue };
+            let Ok(id) = u128::from_str_radix(text("id", row), 16) else { continue };
             let record = RawRecord { id: RecordId(id), bytes: Bytes::copy_from_slice(if raw.is_valid(row) { raw.value(row) } else { b"" }) };
             let batch = RawBatch {
-                source: sources.value(row).into(),
-                stream: StreamId::from(streams.value(row)),
-                context: serde_json::from_str::<Context>(contexts.value(row)).unwrap_or_default(),
+                source: text("source", row).into(),
+                stream: StreamId::from(text("stream", row)),
+                context: serde_json::from_str::<Context>(text("context", row)).unwrap_or_default(),
                 next: Position::default(),
                 received: Timestamp(time.value(row)),
                 records: Vec::new(),

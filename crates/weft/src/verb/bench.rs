@@ -73,12 +73,13 @@ async fn of_records(home: &Home, bench: &cli::Bench) -> Result<Figures, Fault> {
         BenchName::Http => {
             // The mesh that is measured has its own; two would count twice.
             drop(registry);
-            http_figures(&over_http(home, &files, &batches, Until::Seconds(SECONDS)).await?, &batches)
+            let offer = Offer::of(batches);
+            http_figures(&over_http(home, &files, &offer, Until::Seconds(SECONDS)).await?, &offer)
         }
         BenchName::Searchable => searchable(home, &files, &batches).await?,
         BenchName::Memory => {
             drop(registry);
-            long::memory(home, &files, &batches).await?
+            long::memory(home, &files, &Offer::of(batches)).await?
         }
         BenchName::Intel => {
             let (rules, _) = rules_of(content::compile(&files).map_err(Fault::Misuse)?);
@@ -197,16 +198,15 @@ struct Load {
     written: f64,
 }
 
-async fn over_http(home: &Home, files: &content::Files, batches: &[RawBatch], until: Until) -> Result<Load, Fault> {
+async fn over_http(home: &Home, files: &content::Files, offer: &Offer, until: Until) -> Result<Load, Fault> {
     let (stand, temporary) = temporary(home, files).await?;
     let ingress = Ingress { queue: stand.queue.clone(), limits: Limits::default(), streams: Arc::new(stand.registry.streams().cloned().collect()) };
     let app = http::routes(http::Http::new(ingress, Tokens(vec![Token::new("bench", TOKEN, false, None)]), Arc::clone(&stand.registry)));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let server = tokio::spawn(async move { axum::serve(listener, app).await });
-    let bodies = Arc::new(bodies(batches));
     let (begun, bytes_sent, stop) = (Instant::now(), Arc::new(AtomicU64::new(0)), CancellationToken::new());
-    let send = |client| tokio::spawn(send(client, address, Arc::clone(&bodies), Arc::clone(&bytes_sent), stop.clone()));
+    let send = |client| tokio::spawn(send(client, address, Arc::clone(&offer.bodies), Arc::clone(&bytes_sent), stop.clone()));
     let clients: Vec<_> = (0..CLIENTS).map(send).collect();
     let ended = |until| match until {
         Until::Seconds(seconds) => begun.elapsed() >= Duration::from_secs(seconds),
@@ -231,18 +231,32 @@ async fn over_http(home: &Home, files: &content::Files, batches: &[RawBatch], un
     Ok(Load { records, waits, acknowledged, written })
 }
 
-fn http_figures(load: &Load, batches: &[RawBatch]) -> Figures {
+fn http_figures(load: &Load, offer: &Offer) -> Figures {
     vec![
         ("acknowledged durable", load.records as f64 / load.acknowledged, "records/s"),
         ("mapped and written", load.records as f64 / load.written, "records/s"),
         ("acknowledgement, median", quantile(&load.waits, 0.5), "ms"),
         ("acknowledgement, p99", quantile(&load.waits, 0.99), "ms"),
-        ("mean record", size(batches).1 / size(batches).0, "bytes"),
+        ("mean record", offer.mean, "bytes"),
     ]
 }
 
 /// Stream, text and number of records.
 type Post = (String, Bytes, u64);
+
+/// What clients send; the records that it was made of are not kept, so that the mesh's memory can be seen.
+struct Offer {
+    bodies: Arc<Vec<Post>>,
+    /// Bytes of a record, on average.
+    mean: f64,
+}
+
+impl Offer {
+    fn of(batches: Vec<RawBatch>) -> Self {
+        let (records, bytes) = size(&batches);
+        Self { bodies: Arc::new(bodies(&batches)), mean: bytes / records }
+    }
+}
 
 fn bodies(batches: &[RawBatch]) -> Vec<Post> {
     let mut bodies = Vec::new();

@@ -5,7 +5,7 @@ use std::time::Instant;
 use weft_lake::Lake;
 use weft_model::RawBatch;
 
-use super::{Figures, LOOK, Until, http_figures, over_http, size};
+use super::{Figures, LOOK, Offer, Until, http_figures, over_http};
 use crate::cli::Fault;
 use crate::content;
 use crate::door::now;
@@ -20,12 +20,11 @@ const MEMORY_BYTES: u64 = 10 << 30;
 const LOG_BYTES: u64 = 1 << 30;
 
 /// Most memory of the process, load generator included, while records come in over HTTP.
-pub(super) async fn memory(home: &Home, files: &content::Files, batches: &[RawBatch]) -> Result<Figures, Fault> {
-    let load = over_http(home, files, batches, Until::Bytes(MEMORY_BYTES)).await?;
-    let (records, bytes) = size(batches);
-    let came = load.records as f64 * bytes / records;
+pub(super) async fn memory(home: &Home, files: &content::Files, offer: &Offer) -> Result<Figures, Fault> {
+    let load = over_http(home, files, offer, Until::Bytes(MEMORY_BYTES)).await?;
+    let came = load.records as f64 * offer.mean;
     let mut figures = vec![("raw bytes taken in", came / 1e9, "GB"), ("most memory", memory_peak()?, "MB")];
-    figures.extend(http_figures(&load, batches));
+    figures.extend(http_figures(&load, offer));
     Ok(figures)
 }
 

@@ -53,8 +53,7 @@ fn at(batch: &RecordBatch, path: &[&str]) -> Option<ArrayRef> {
 }
 
 fn text(column: Option<&ArrayRef>, row: usize) -> Option<&str> {
-    let column = column?.as_string_opt::<i32>()?;
-    column.is_valid(row).then(|| column.value(row))
+    weft_model::event::text(column?, row)
 }
 
 impl Remapper {
