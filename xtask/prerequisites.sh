@@ -14,6 +14,8 @@ missing_packages() {
         have nats-server || printf ' nats-server'
         have nginx || [ -x /usr/sbin/nginx ] || printf ' nginx-light'
         [ -x /usr/sbin/sshd ] || printf ' openssh-server'
+        [ -x /usr/sbin/slapd ] || printf ' slapd'
+        have ldapsearch || printf ' ldap-utils'
         have ssh-keygen || printf ' openssh-client'
         have chromium || have chromium-browser || have google-chrome || printf ' chromium'
     fi

@@ -71,6 +71,22 @@ pub fn sshd(configuration: impl Fn(&str, &str) -> String) -> Option<Server> {
     configured("sshd", absent, |folder| vec!["-D".to_owned(), "-f".to_owned(), format!("{folder}/configuration")], configuration)
 }
 
+/// A directory server in the same way, reached as `ldap://ADDRESS`.
+pub fn slapd(configuration: impl Fn(&str, &str) -> String) -> Option<Server> {
+    let absent = "not checked against slapd: it is not installed (Debian: slapd)";
+    let configuration = |folder: &str, port: &str| {
+        // Its address is no part of the configuration, and it makes no folders.
+        let _there = std::fs::create_dir_all(PathBuf::from(folder).join("data"));
+        let _told = std::fs::write(PathBuf::from(folder).join("address"), format!("ldap://127.0.0.1:{port}"));
+        configuration(folder, port)
+    };
+    let arguments = |folder: &str| {
+        let address = std::fs::read_to_string(PathBuf::from(folder).join("address")).unwrap_or_default();
+        ["-d", "0", "-f", &format!("{folder}/configuration"), "-h", &address].map(str::to_owned).to_vec()
+    };
+    configured("slapd", absent, arguments, configuration)
+}
+
 fn configured(name: &str, absent: &str, arguments: impl Fn(&str) -> Vec<String>, configuration: impl Fn(&str, &str) -> String) -> Option<Server> {
     let folder = folder(name)?;
     let path = folder.display().to_string();

@@ -180,3 +180,74 @@ fn findings_about_all_names_of_a_person_are_one_incident() {
     assert_eq!(findings(tempfile::tempdir().unwrap().path()), [1, 1, 1]);
     assert_eq!(findings(home().path()), [1, 2]);
 }
+
+const DIRECTORY: &str = "dn: dc=corp,dc=example
+objectClass: dcObject
+objectClass: organization
+o: Corp
+dc: corp
+
+dn: uid=ada,dc=corp,dc=example
+objectClass: inetOrgPerson
+uid: ada
+cn: Ada Lovelace
+givenName: Ada
+sn: Lovelace
+mail: ada@x.org
+
+dn: uid=grace,dc=corp,dc=example
+objectClass: inetOrgPerson
+uid: grace
+cn: Grace Hopper
+sn: Hopper
+mail: grace@x.org
+
+dn: cn=operators,dc=corp,dc=example
+objectClass: groupOfNames
+cn: operators
+member: uid=ada,dc=corp,dc=example
+";
+
+/// A tool of the directory; its standard output.
+fn directory(tool: &str, address: &str, arguments: &[&str]) -> String {
+    let url = format!("ldap://{address}");
+    let output = std::process::Command::new(tool).args(["-x", "-H", &url]).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{tool}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+#[test]
+fn a_real_directory_tells_who_is_in_its_groups() {
+    let configuration = |folder: &str, _port: &str| {
+        let schemas: String = ["core", "cosine", "inetorgperson"].map(|name| format!("include /etc/ldap/schema/{name}.schema\n")).concat();
+        let database = "modulepath /usr/lib/ldap\nmoduleload back_mdb\ndatabase mdb\nmaxsize 10485760\nsuffix dc=corp,dc=example\n";
+        format!("{schemas}{database}rootdn cn=root,dc=corp,dc=example\nrootpw secret\ndirectory {folder}/data\n")
+    };
+    let Some(server) = weft_testkit::server::slapd(configuration) else { return };
+    let home = home();
+    let snapshot = tempfile::tempdir().unwrap();
+    files(snapshot.path(), &[("entries.ldif", DIRECTORY)]);
+    let entries = snapshot.path().join("entries.ldif").display().to_string();
+    directory("ldapadd", &server.address, &["-D", "cn=root,dc=corp,dc=example", "-w", "secret", "-f", &entries]);
+    let search = |filter: &str| directory("ldapsearch", &server.address, &["-LLL", "-b", "dc=corp,dc=example", filter, "*", "+"]);
+    let folder =
+        files(snapshot.path(), &[("now/people.ldif", &search("(objectClass=inetOrgPerson)")), ("now/groups.ldif", &search("(objectClass=groupOfNames)"))]);
+    let (rows, told) = ask(home.path(), &["import", &format!("{folder}/now"), "--at", "2026-02-01T00:00:00Z"]);
+    assert_eq!(rows.iter().map(|row| row["form"].as_str().unwrap()).collect::<Vec<_>>(), ["openldap/groups", "openldap/people"], "{told}");
+    // The mail address joins her with the accounts that other systems have of her.
+    let (ada, _) = ask(home.path(), &["show", "Ada Lovelace"]);
+    assert_eq!(ada.iter().filter(|row| row["relation"] == "account").count(), 3, "{ada:?}");
+    let (reached, _) = ask(home.path(), &["reach", "ada@x.org", "--kind", "group"]);
+    let names = |rows: &[Value]| rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    assert!(["operators", "Admins"].iter().all(|name| names(&reached).contains(&(*name).to_owned())), "{reached:?}");
+    // Who left the group is in it no more, and was before.
+    let leave = "dn: cn=operators,dc=corp,dc=example\nchangetype: modify\nreplace: member\nmember: uid=grace,dc=corp,dc=example\n";
+    files(snapshot.path(), &[("changes.ldif", leave)]);
+    let changes = snapshot.path().join("changes.ldif").display().to_string();
+    directory("ldapmodify", &server.address, &["-D", "cn=root,dc=corp,dc=example", "-w", "secret", "-f", &changes]);
+    let folder = files(snapshot.path(), &[("later/groups.ldif", &search("(objectClass=groupOfNames)"))]);
+    ask(home.path(), &["import", &format!("{folder}/later"), "--at", "2026-03-01T00:00:00Z"]);
+    let operators = |who: &str, at: &str| names(&ask(home.path(), &["reach", who, "--kind", "group", "--at", at]).0).contains(&"operators".to_owned());
+    assert!(operators("ada@x.org", "2026-02-15") && !operators("ada@x.org", "2026-03-02"));
+    assert!(operators("grace@x.org", "2026-03-02") && !operators("grace@x.org", "2026-02-15"));
+}
