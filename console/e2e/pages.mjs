@@ -22,6 +22,15 @@ const THEMES = ["light", "dark"];
 const settled = (page, rows, empty) =>
   page.locator(rows).or(page.getByText(empty)).first().waitFor({ timeout: 15_000 });
 
+/** Opens the first incident; false where there is none. */
+async function openFirst(page) {
+  await settled(page, "a[data-incident]", "No incident");
+  const first = page.locator("a[data-incident]").first();
+  if ((await first.count()) === 0) return false;
+  await first.click();
+  return true;
+}
+
 const PAGES = {
   "sign-in": {
     path: "/events",
@@ -84,10 +93,7 @@ const PAGES = {
     path: "/incidents?state=all",
     prepare: incidents,
     ready: async (page) => {
-      await settled(page, "a[data-incident]", "No incident");
-      const first = page.locator("a[data-incident]").first();
-      if ((await first.count()) === 0) return;
-      await first.click();
+      if (!(await openFirst(page))) return;
       await page.getByRole("heading", { name: "Findings and the path of evidence" }).waitFor();
       await page.locator("details summary").first().click();
     },
@@ -96,10 +102,7 @@ const PAGES = {
     path: "/incidents?state=all",
     prepare: incidents,
     ready: async (page) => {
-      await settled(page, "a[data-incident]", "No incident");
-      const first = page.locator("a[data-incident]").first();
-      if ((await first.count()) === 0) return;
-      await first.click();
+      if (!(await openFirst(page))) return;
       await page.getByRole("button", { name: /^(Close…|Reopen)$/ }).waitFor();
       const close = page.getByRole("button", { name: "Close…" });
       if ((await close.count()) > 0) await close.click();

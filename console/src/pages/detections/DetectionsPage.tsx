@@ -9,11 +9,12 @@ import { withTerm } from "../../lib/filter";
 import { count } from "../../lib/format";
 import { coverage, RULE_KINDS, RULE_STATES, shownRules } from "../../lib/rules";
 import { span } from "../../lib/time";
+import { Filter } from "../../parts/Filter";
 import page from "../../parts/Page.module.css";
 import { Prose } from "../../parts/Prose";
 import { Severity } from "../../parts/Severity";
 import { Empty, Failure, Loading } from "../../parts/States";
-import list from "../incidents/IncidentsPage.module.css";
+import { Totals } from "../../parts/Totals";
 import { Hunts } from "./Hunts";
 import css from "./DetectionsPage.module.css";
 
@@ -76,19 +77,7 @@ function Head({ state }: { state: DetectionState }) {
     [count(of("suspended")), "suspended"],
     [count(fired), "findings of rules in 7 days"],
   ];
-  return (
-    <header className={page.totals}>
-      <h1>Detections</h1>
-      <dl>
-        {facts.map(([value, name]) => (
-          <div key={name}>
-            <dd>{value}</dd>
-            <dt>{name}</dt>
-          </div>
-        ))}
-      </dl>
-    </header>
-  );
+  return <Totals title="Detections" facts={facts} />;
 }
 
 function CoverageStrip({ state }: { state: DetectionState }) {
@@ -154,39 +143,25 @@ function Rules({ state }: { state: DetectionState }) {
   const shown = all ? found : found.slice(0, SHOWN);
   return (
     <>
-      <div className={list.bar}>
-        <input
-          id="rules-filter"
-          className={list.filter}
-          type="search"
-          aria-label="Filter rules"
-          placeholder="Title, technique, connector, file…"
-          value={search.q ?? ""}
-          onChange={(event) => {
-            const q = event.currentTarget.value || undefined;
-            void navigate({ search: { ...search, q }, replace: true });
-          }}
-          onKeyDown={(event) => {
-            if (event.key === "Escape") event.currentTarget.blur();
-          }}
-        />
-        <div className={css.states} role="group" aria-label="State">
-          {FILTERS.map((filter) => (
-            <Link
-              key={filter.name}
-              to="/detections"
-              search={{ ...search, state: filter.state }}
-              className={list.choice}
-              activeOptions={{ exact: true, includeSearch: true }}
-            >
-              {filter.name}
-            </Link>
-          ))}
-        </div>
-        <span className={list.count} role="status">
-          {count(found.length)} of {count(state.rules.length)}
-        </span>
-      </div>
+      <Filter
+        id="rules-filter"
+        label="Filter rules"
+        placeholder="Title, technique, connector, file…"
+        text={search.q}
+        onText={(q) => void navigate({ search: { ...search, q }, replace: true })}
+        shown={`${count(found.length)} of ${count(state.rules.length)}`}
+      >
+        {FILTERS.map((filter) => (
+          <Link
+            key={filter.name}
+            to="/detections"
+            search={{ ...search, state: filter.state }}
+            activeOptions={{ exact: true, includeSearch: true }}
+          >
+            {filter.name}
+          </Link>
+        ))}
+      </Filter>
       {found.length === 0 ? (
         <Empty title="No such rule">Choose another state or tactic, or clear the filter.</Empty>
       ) : (

@@ -5,11 +5,14 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { get } from "../../api/client";
 import type { IncidentRow } from "../../api/types";
 import { inText } from "../../app/keys";
+import { count } from "../../lib/format";
 import { fits, STATES, VERDICTS } from "../../lib/incident";
 import { span, stamp } from "../../lib/time";
+import { Filter } from "../../parts/Filter";
 import page from "../../parts/Page.module.css";
 import { Severity } from "../../parts/Severity";
 import { Empty, Failure, Loading } from "../../parts/States";
+import { Totals } from "../../parts/Totals";
 import { Risks } from "./Risks";
 import { useAction } from "./useAction";
 import css from "./IncidentsPage.module.css";
@@ -51,7 +54,7 @@ export function IncidentsPage() {
       <div className={css.inner}>
         <section aria-labelledby="incidents-title" className={css.main}>
           <Head all={incidents.data} />
-          <Bar count={shown.length} />
+          <Bar shown={shown.length} />
           {kept.length > 0 ? <Merge uids={kept} onDone={() => setChosen(new Set())} /> : null}
           <div ref={list}>
             {shown.length === 0 ? (
@@ -110,63 +113,37 @@ function useListKeys(list: React.RefObject<HTMLDivElement | null>) {
 
 function Head({ all }: { all: IncidentRow[] }) {
   const open = all.filter((row) => row.state !== "closed");
-  const facts: [number, string][] = [
-    [open.length, "open"],
-    [open.filter((row) => row.owner === null).length, "with nobody"],
-    [open.filter((row) => row.severity_id >= 4).length, "high or worse"],
+  const facts: [string, string][] = [
+    [count(open.length), "open"],
+    [count(open.filter((row) => row.owner === null).length), "with nobody"],
+    [count(open.filter((row) => row.severity_id >= 4).length), "high or worse"],
   ];
-  return (
-    <header className={page.totals}>
-      <h1 id="incidents-title">Incidents</h1>
-      <dl>
-        {facts.map(([value, name]) => (
-          <div key={name}>
-            <dd>{value}</dd>
-            <dt>{name}</dt>
-          </div>
-        ))}
-      </dl>
-    </header>
-  );
+  return <Totals title="Incidents" id="incidents-title" facts={facts} />;
 }
 
-function Bar({ count }: { count: number }) {
+function Bar({ shown }: { shown: number }) {
   const navigate = useNavigate({ from: "/incidents" });
   const { state, q } = useSearch({ from: "/incidents" });
   return (
-    <div className={css.bar}>
-      <input
-        id="incidents-filter"
-        className={css.filter}
-        type="search"
-        aria-label="Filter incidents"
-        placeholder="Title, entity, tool, tactic, owner…"
-        value={q ?? ""}
-        onChange={(event) => {
-          const q = event.currentTarget.value || undefined;
-          void navigate({ search: { state, q }, replace: true });
-        }}
-        onKeyDown={(event) => {
-          if (event.key === "Escape") event.currentTarget.blur();
-        }}
-      />
-      <div className={css.states} role="group" aria-label="State">
-        {FILTERS.map((filter) => (
-          <Link
-            key={filter.name}
-            to="/incidents"
-            search={{ q, state: filter.state }}
-            className={css.choice}
-            activeOptions={{ exact: true, includeSearch: true }}
-          >
-            {filter.name}
-          </Link>
-        ))}
-      </div>
-      <span className={css.count} role="status">
-        {count} shown
-      </span>
-    </div>
+    <Filter
+      id="incidents-filter"
+      label="Filter incidents"
+      placeholder="Title, entity, tool, tactic, owner…"
+      text={q}
+      onText={(q) => void navigate({ search: { state, q }, replace: true })}
+      shown={`${count(shown)} shown`}
+    >
+      {FILTERS.map((filter) => (
+        <Link
+          key={filter.name}
+          to="/incidents"
+          search={{ q, state: filter.state }}
+          activeOptions={{ exact: true, includeSearch: true }}
+        >
+          {filter.name}
+        </Link>
+      ))}
+    </Filter>
   );
 }
 

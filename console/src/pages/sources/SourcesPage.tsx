@@ -5,6 +5,7 @@ import { bytes, count, rate } from "../../lib/format";
 import { span, stamp } from "../../lib/time";
 import { Prose } from "../../parts/Prose";
 import { Empty, Failure, Loading } from "../../parts/States";
+import { Totals } from "../../parts/Totals";
 import { Intelligence } from "./Intelligence";
 import { Ledger } from "./Ledger";
 import page from "../../parts/Page.module.css";
@@ -35,7 +36,7 @@ export function SourcesPage() {
   return (
     <div className={page.page} tabIndex={0} role="region" aria-label="Sources and rejects">
       <div className={page.inner}>
-        <Totals sources={sources.data} />
+        <Head sources={sources.data} />
         <SourceTable sources={sources.data} />
         <Ledger />
         <Intelligence />
@@ -52,7 +53,7 @@ export function SourcesPage() {
   );
 }
 
-function Totals({ sources }: { sources: SourceState[] }) {
+function Head({ sources }: { sources: SourceState[] }) {
   const sum = (of: (source: SourceState) => number) =>
     sources.reduce((total, source) => total + of(source), 0);
   const read = sum((source) => source.read);
@@ -66,19 +67,7 @@ function Totals({ sources }: { sources: SourceState[] }) {
       "rejected",
     ],
   ];
-  return (
-    <header className={page.totals}>
-      <h1>Sources</h1>
-      <dl>
-        {facts.map(([value, name]) => (
-          <div key={name}>
-            <dd>{value}</dd>
-            <dt>{name}</dt>
-          </div>
-        ))}
-      </dl>
-    </header>
-  );
+  return <Totals title="Sources" facts={facts} />;
 }
 
 /** Last success, lag, faults in a row and the next poll, in one line. */

@@ -1,5 +1,8 @@
 //! Identifiers that directories keep as bytes, and times as they write them.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+
 use crate::graph::Micros;
 
 /// Bytes of base64 that is decoded here.
@@ -7,24 +10,7 @@ const BASE64_MAX: usize = 4096;
 
 /// Bytes of base64 (RFC 4648), with or without padding.
 pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
-    let (mut bytes, mut bits, mut held) = (Vec::with_capacity(text.len() / 4 * 3), 0_u32, 0_u32);
-    for byte in text.trim().trim_end_matches('=').bytes() {
-        let six = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(six);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push(u8::try_from(bits >> held & 0xff).ok()?);
-        }
-    }
-    Some(bytes)
+    STANDARD_NO_PAD.decode(text.trim().trim_end_matches('=')).ok()
 }
 
 /// A security identifier in its written form, upper case ([MS-DTYP] 2.4.2).

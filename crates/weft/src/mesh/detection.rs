@@ -21,7 +21,7 @@ const ANALYTICS_MAX: usize = 50_000;
 
 /// What was loaded at the start.
 #[derive(Default)]
-pub struct Library {
+pub struct Loaded {
     /// Rules, as they are before the first event.
     pub rules: Vec<RuleView>,
     /// Rules that were left out.
@@ -30,7 +30,7 @@ pub struct Library {
     pub hunts: Vec<HuntView>,
 }
 
-impl Library {
+impl Loaded {
     /// Of rules that were looked at, and hunts that did not run yet.
     pub fn new(rules: Vec<RuleView>, refused: Vec<String>, hunts: &Hunts) -> Self {
         let hunt = |hunt: &weft_analytics::hunt::Hunt| HuntView {
@@ -55,7 +55,7 @@ pub(super) async fn state(mesh: &Mesh) -> Result<DetectionState, ApiError> {
     let pipeline = mesh.pipeline.clone();
     let remembered = tokio::task::spawn_blocking(move || pipeline.remembered()).await.map_err(|error| ApiError::internal(error.to_string()))?;
     let suspended: BTreeSet<&str> = remembered.detectors.suspended.iter().map(String::as_str).collect();
-    let rules = mesh.library.rules.iter().map(|rule| {
+    let rules = mesh.loaded.rules.iter().map(|rule| {
         let (count, last) = fired.get(&rule.id).copied().unwrap_or_default();
         let mut rule = RuleView { fired: count, last_fired: last, ..rule.clone() };
         if suspended.contains(rule.id.as_str()) {
@@ -66,14 +66,14 @@ pub(super) async fn state(mesh: &Mesh) -> Result<DetectionState, ApiError> {
     });
     let rules = rules.collect();
     let mut hunts = Vec::new();
-    for hunt in &mesh.library.hunts {
+    for hunt in &mesh.loaded.hunts {
         let last = last_run(&*mesh.state, &hunt.name).await.map_err(|error| ApiError::internal(error.to_string()))?;
         let (count, _) = fired.get(&format!("hunt:{}", hunt.name)).copied().unwrap_or_default();
         hunts.push(HuntView { last, fired: count, ..hunt.clone() });
     }
     Ok(DetectionState {
         rules,
-        refused: mesh.library.refused.clone(),
+        refused: mesh.loaded.refused.clone(),
         hunts,
         tactics: attack::TACTICS_IN_ORDER.iter().map(|id| named(id)).collect(),
         attack_version: attack::version().to_owned(),

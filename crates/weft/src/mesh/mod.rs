@@ -41,7 +41,7 @@ pub struct Mesh {
     /// Between doors and log, for metrics.
     pub queue: Queue,
     /// Rules and hunts.
-    pub library: detection::Library,
+    pub loaded: detection::Loaded,
     /// Indicators that were imported.
     pub shelf: Shelf,
     /// How feeds are doing.
@@ -57,7 +57,7 @@ pub struct Mesh {
 /// What was loaded at the start, and how what runs beside it is doing.
 pub struct Knowledge {
     /// Rules and hunts.
-    pub library: detection::Library,
+    pub loaded: detection::Loaded,
     /// Indicators that were imported.
     pub shelf: Shelf,
     /// How feeds are doing.
@@ -71,7 +71,7 @@ pub struct Knowledge {
 impl Mesh {
     /// Over the parts.
     pub fn new((pipeline, queue): (Pipeline, Queue), respond: Arc<Respond>, state: Arc<dyn StateStore>, knowledge: Knowledge) -> Self {
-        let Knowledge { library, shelf, feeds, posture, metrics } = knowledge;
+        let Knowledge { loaded, shelf, feeds, posture, metrics } = knowledge;
         Self {
             pipeline,
             queue,
@@ -79,7 +79,7 @@ impl Mesh {
             state,
             posture,
             metrics,
-            library,
+            loaded,
             shelf,
             feeds,
             desk: incidents::Desk::default(),

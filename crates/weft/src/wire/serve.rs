@@ -20,7 +20,7 @@ use crate::content;
 use crate::door::{Ingress, webhook};
 use crate::home::{Home, RunFile};
 use crate::intel::Shelf;
-use crate::mesh::detection::Library;
+use crate::mesh::detection::Loaded;
 use crate::mesh::journal::QueueJournal;
 use crate::mesh::posture::PostureBoard;
 use crate::mesh::{Knowledge, Mesh};
@@ -46,7 +46,7 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     let listener = listen(up.listen.unwrap_or(home.config.listen)).await?;
     let site = site?.taught(&home, &mut rules, &content).await?;
     let known = rulebook::of(&rules, &content.hunts.fields, &content.registry);
-    let library = Library::new(known, content.refused, &content.hunts);
+    let loaded = Loaded::new(known, content.refused, &content.hunts);
     let mut stand = Stand::start(site, &home, Arc::clone(&content.registry), vec![Box::new(rules)], content.entities)?;
     let stop = CancellationToken::new();
     let keys = LoginKeys::with_token(token(&*stand.state).await?);
@@ -67,7 +67,7 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     let (board, feeds, metrics) = (Arc::new(PostureBoard::default()), Arc::<FeedBoard>::default(), Arc::new(content.metrics));
     let flow = (stand.pipeline().clone(), stand.queue.clone());
     let shelf = Shelf::of(&home.dir);
-    let knowledge = Knowledge { library, shelf: shelf.clone(), feeds: Arc::clone(&feeds), posture: Arc::clone(&board), metrics: Arc::clone(&metrics) };
+    let knowledge = Knowledge { loaded, shelf: shelf.clone(), feeds: Arc::clone(&feeds), posture: Arc::clone(&board), metrics: Arc::clone(&metrics) };
     let mesh = Arc::new(Mesh::new(flow, Arc::clone(&respond), Arc::clone(&state), knowledge));
     let console = console(mesh, &keys, Arc::clone(&state));
 
