@@ -53,8 +53,9 @@ fn server_now(now: i64, answer: &Answer) -> i64 {
     answer.header("date").and_then(when::http_date).unwrap_or(now)
 }
 
-/// `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date by the server's clock.
-pub(super) fn retry_after(now: i64, answer: &Answer) -> Option<i64> {
+/// Milliseconds to wait by `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date by the server's clock, for
+/// which `now` (milliseconds) stands where it tells no date; none where it says nothing that can be read.
+pub fn retry_after(now: i64, answer: &Answer) -> Option<i64> {
     let text = answer.header("retry-after")?.trim();
     let wait = match text.parse::<f64>() {
         Ok(seconds) if seconds.is_finite() && (0.0..1.0e9).contains(&seconds) => time::epoch_float(seconds)?,

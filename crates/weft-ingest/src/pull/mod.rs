@@ -34,7 +34,7 @@ mod when;
 pub use auth::{Access, ToSign, access_of, basic, sign, token_request};
 pub use check::read as describe;
 pub use describe::{Description, Method, REQUEST_HEADERS_MAX};
-pub use limit::{Backoff, Pace};
+pub use limit::{Backoff, Pace, retry_after};
 pub use message::{Answer, Body, Chunk, Fault, Request, Settings, Taken};
 pub use notice::{Named, Notice, notice};
 pub use place::Place;

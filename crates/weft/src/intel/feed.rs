@@ -25,8 +25,8 @@ const FIRST_WAIT_MS: i64 = 30_000;
 const MOST_WAIT_MS: i64 = 6 * 3_600_000;
 /// What is still listed is imported again after so long, so that it goes on being valid.
 const AGAIN_MS: i64 = Timestamp::DAY_MS;
-/// Longest time for which a server may ask not to be asked, seconds.
-const HOLD_SECONDS_MAX: u32 = 86_400;
+/// Longest time for which a server may ask not to be asked, milliseconds.
+const HOLD_MS_MAX: i64 = Timestamp::DAY_MS;
 /// Remarks that are kept of a look.
 const REMARKS_MAX: usize = 10;
 
@@ -35,6 +35,9 @@ const REMARKS_MAX: usize = 10;
 pub struct Progress {
     /// Where the feed was; one that moved begins anew.
     pub from: String,
+    /// What it was imported as; one that is taken otherwise is fetched anew.
+    #[serde(default)]
+    pub taken_as: String,
     /// By what the next look knows that nothing changed.
     pub validators: Validators,
     /// When it was looked at last.
@@ -43,6 +46,9 @@ pub struct Progress {
     pub success: Option<Timestamp>,
     /// When something was imported last.
     pub changed: Option<Timestamp>,
+    /// Whether that is a source of indicators; warning lists are none.
+    #[serde(default)]
+    pub is_source: bool,
     /// Faults in a row.
     pub faults: u32,
     /// Milliseconds to wait after the last fault.
@@ -58,6 +64,8 @@ pub struct Progress {
 pub struct Looked {
     /// Whether something was imported.
     pub changed: bool,
+    /// Whether that is a source of indicators.
+    pub is_source: bool,
     /// For the next look.
     pub validators: Validators,
     /// What of it could not be taken.
@@ -67,9 +75,9 @@ pub struct Looked {
 impl Progress {
     /// Of what was kept, when it is of the same place.
     pub fn of(kept: Option<&str>, feed: &FeedConfig) -> Self {
-        let from = shown(feed);
-        let kept = kept.and_then(|text| serde_json::from_str::<Self>(text).ok()).filter(|kept| kept.from == from);
-        kept.unwrap_or(Self { from, ..Self::default() })
+        let (from, taken_as) = (shown(feed), format!("{:?} {} {:?}", feed.kind, feed.confidence, feed.valid_for_ms));
+        let kept = kept.and_then(|text| serde_json::from_str::<Self>(text).ok()).filter(|kept| kept.from == from && kept.taken_as == taken_as);
+        kept.unwrap_or(Self { from, taken_as, ..Self::default() })
     }
 
     /// When it is to be looked at next; at once when it never was.
@@ -88,22 +96,24 @@ impl Progress {
     #[must_use]
     pub fn after(self, looked: Result<Looked, Trouble>, every_ms: i64, now: Timestamp) -> Self {
         match looked {
-            Ok(Looked { changed, validators, remarks }) => Self {
+            Ok(Looked { changed, is_source, validators, remarks }) => Self {
                 validators,
                 tried: Some(now),
                 success: Some(now),
                 changed: if changed { Some(now) } else { self.changed },
+                is_source: if changed { is_source } else { self.is_source },
                 faults: 0,
                 wait_ms: 0,
                 error: None,
                 remarks: if changed { remarks } else { self.remarks },
                 from: self.from,
+                taken_as: self.taken_as,
             },
             Err(trouble) => {
                 let faults = self.faults.saturating_add(1);
                 let doubled = FIRST_WAIT_MS.saturating_mul(1 << (faults - 1).min(20)).min(MOST_WAIT_MS);
                 // A feed that is looked at rarely is looked at again sooner after a fault, never later than usual.
-                let hold = i64::from(trouble.hold_seconds.unwrap_or(0).min(HOLD_SECONDS_MAX)).saturating_mul(1000);
+                let hold = trouble.hold_ms.unwrap_or(0).min(HOLD_MS_MAX);
                 Self { tried: Some(now), faults, wait_ms: doubled.min(every_ms.max(FIRST_WAIT_MS)).max(hold), error: Some(trouble.message), ..self }
             }
         }
@@ -123,9 +133,11 @@ pub fn shown(feed: &FeedConfig) -> String {
 /// # Errors
 /// For a person; what was kept of the feed stays as it was.
 pub async fn look(shelf: &Shelf, feed: &FeedConfig, progress: &Progress, now: Timestamp) -> Result<Looked, Trouble> {
-    let known = if progress.is_stale(feed, now) { Validators::default() } else { progress.validators.clone() };
-    let Some((given, validators)) = gather(shelf, feed, &known).await? else {
-        return Ok(Looked { changed: false, validators: progress.validators.clone(), remarks: Vec::new() });
+    // What somebody took off the shelf comes back, as it is still in the configuration.
+    let anew = progress.is_stale(feed, now) || progress.is_source && !shelf.sources().contains(&feed.name);
+    let known = if anew { Validators::default() } else { progress.validators.clone() };
+    let Some((given, validators)) = gather(shelf, feed, &known, anew).await? else {
+        return Ok(Looked { changed: false, is_source: false, validators: progress.validators.clone(), remarks: Vec::new() });
     };
     let options = Options { at: now.0, confidence: feed.confidence, valid_for: feed.valid_for_ms, kind: feed.kind.as_deref().and_then(Kind::of_name) };
     let shelf = shelf.clone();
@@ -138,14 +150,14 @@ pub async fn look(shelf: &Shelf, feed: &FeedConfig, progress: &Progress, now: Ti
         let reason = done.faults.first().map_or("it gave no document", String::as_str);
         return Err(Trouble::from(format!("nothing could be taken: {reason}")));
     }
-    let mut remarks = done.faults;
+    let (is_source, mut remarks) = (done.sources > 0, done.faults);
     remarks.extend(done.remarks);
     remarks.truncate(REMARKS_MAX);
-    Ok(Looked { changed: true, validators, remarks })
+    Ok(Looked { changed: true, is_source, validators, remarks })
 }
 
 /// What a feed gives; none when nothing changed.
-async fn gather(shelf: &Shelf, feed: &FeedConfig, known: &Validators) -> Result<Option<(Given, Validators)>, Trouble> {
+async fn gather(shelf: &Shelf, feed: &FeedConfig, known: &Validators, anew: bool) -> Result<Option<(Given, Validators)>, Trouble> {
     let mut documents = Documents::default();
     let given = |position: String, adds: bool, documents: Documents| Given {
         source: feed.name.clone(),
@@ -169,8 +181,12 @@ async fn gather(shelf: &Shelf, feed: &FeedConfig, known: &Validators) -> Result<
         }
         FeedFrom::Url(url) => {
             // A collection is read on from where it was read to, and says what is new.
-            let before = if fetch::is_collection(url) { shelf.pack(&feed.name)? } else { None };
-            let before = before.map(|pack| pack.position().to_owned()).unwrap_or_default();
+            let before = if fetch::is_collection(url) && !anew {
+                let (shelf, name, origin) = (shelf.clone(), feed.name.clone(), shown(feed));
+                tokio::task::spawn_blocking(move || shelf.read_to(&name, &origin)).await.map_err(|error| error.to_string())??
+            } else {
+                String::new()
+            };
             let secret = feed.secret.as_ref().map(|secret| secret::one(secret).map_err(|message| format!("the secret: {message}"))).transpose()?;
             let server = Server::with_secret(feed.user.as_deref(), secret.as_deref())?;
             match server.fetch(url, &before, known, &mut documents).await? {
@@ -206,7 +222,7 @@ mod tests {
 
     fn good(changed: bool) -> Result<Looked, Trouble> {
         let validators = Validators { etag: Some("e".to_owned()), modified: None };
-        Ok(Looked { changed, validators, remarks: vec!["r".to_owned()] })
+        Ok(Looked { changed, is_source: true, validators, remarks: vec!["r".to_owned()] })
     }
 
     #[test]
@@ -221,7 +237,7 @@ mod tests {
         }
         assert_eq!(waits, [30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]);
         assert_eq!((progress.faults, progress.error.as_deref(), progress.success), (10, Some("down"), None));
-        let held = progress.clone().after(Err(Trouble { message: "busy".to_owned(), hold_seconds: Some(7200) }), HOUR, Timestamp(0));
+        let held = progress.clone().after(Err(Trouble { message: "busy".to_owned(), hold_ms: Some(2 * HOUR) }), HOUR, Timestamp(0));
         assert_eq!(held.next(HOUR), Timestamp(2 * HOUR), "as long as the server wants");
         let well = progress.after(good(true), HOUR, Timestamp(5));
         assert_eq!((well.next(HOUR), well.faults, well.error.clone(), well.changed), (Timestamp(HOUR + 5), 0, None, Some(Timestamp(5))));
@@ -242,6 +258,8 @@ mod tests {
     fn a_feed_that_moved_begins_anew() {
         let kept = serde_json::to_string(&Progress::of(None, &feed(HOUR)).after(good(true), HOUR, Timestamp(5))).unwrap();
         assert_eq!(Progress::of(Some(&kept), &feed(HOUR)).success, Some(Timestamp(5)));
+        let surer = FeedConfig { confidence: 90, ..feed(HOUR) };
+        assert_eq!(Progress::of(Some(&kept), &surer).success, None, "what was taken as something else is fetched anew");
         let moved = FeedConfig { from: FeedFrom::Path("/x".into()), ..feed(HOUR) };
         assert_eq!(Progress::of(Some(&kept), &moved).success, None);
         assert_eq!(Progress::of(Some("nonsense"), &feed(HOUR)).success, None);

@@ -5,9 +5,10 @@ use std::path::Path;
 use base64::Engine as _;
 use url::Url;
 use weft_analytics::intel::read::{self, Format};
-use weft_ingest::pull::{Answer, Method, Request};
+use weft_ingest::pull::{Answer, Method, Request, retry_after};
 
 use super::open::Documents;
+use crate::door::now;
 use crate::door::pull::http::{Http, Patience};
 
 pub use crate::door::pull::http::is_here;
@@ -50,13 +51,13 @@ pub enum Fetched {
 pub struct Trouble {
     /// For a person.
     pub message: String,
-    /// Seconds for which the server does not want to be asked again, where it says so.
-    pub hold_seconds: Option<u32>,
+    /// Milliseconds for which the server does not want to be asked again, where it says so.
+    pub hold_ms: Option<i64>,
 }
 
 impl From<String> for Trouble {
     fn from(message: String) -> Self {
-        Self { message, hold_seconds: None }
+        Self { message, hold_ms: None }
     }
 }
 
@@ -104,7 +105,8 @@ impl Server {
     pub async fn fetch(&self, url: &Url, position: &str, known: &Validators, into: &mut Documents) -> Result<Fetched, Trouble> {
         if is_collection(url) {
             let read_to = self.collection(url, position, into).await?;
-            let same = into.found.is_empty() && read_to == position && !position.is_empty();
+            // One without anything is no fault; neither is it news.
+            let same = into.found.is_empty() && read_to == position;
             return Ok(if same { Fetched::Same } else { Fetched::New { position: read_to, validators: Validators::default() } });
         }
         let url = if url.path().ends_with('/') { url.join("manifest.json").map_err(|error| error.to_string())? } else { url.clone() };
@@ -122,6 +124,7 @@ impl Server {
     async fn feed(&self, manifest: &Url, body: &[u8], into: &mut Documents) -> Result<(), Trouble> {
         let ids = read::manifest(body)?;
         if ids.len() > EVENTS_MAX {
+            let manifest = without_query(manifest);
             return Err(format!("`{manifest}` lists {} events, at most {EVENTS_MAX} are fetched", ids.len()).into());
         }
         for id in ids {
@@ -136,6 +139,7 @@ impl Server {
     /// (TAXII 2.1, <https://docs.oasis-open.org/cti/taxii/v2.1/os/taxii-v2.1-os.html>, 5.4).
     async fn collection(&self, collection: &Url, position: &str, into: &mut Documents) -> Result<String, Trouble> {
         let objects = objects(collection)?;
+        let shown = without_query(&objects);
         let (mut next, mut newest, mut last) = (None::<String>, position.to_owned(), bytes::Bytes::new());
         for _ in 0..PAGES_MAX {
             let mut url = objects.clone();
@@ -148,7 +152,7 @@ impl Server {
                 url.query_pairs_mut().append_pair("next", next);
             }
             let answer = self.ask(&url, TAXII).await?;
-            let envelope: Envelope = serde_json::from_slice(&answer.body).map_err(|error| format!("`{objects}` does not answer as TAXII 2.1: {error}"))?;
+            let envelope: Envelope = serde_json::from_slice(&answer.body).map_err(|error| format!("`{shown}` does not answer as TAXII 2.1: {error}"))?;
             if let Some(last) = answer.header("x-taxii-date-added-last").filter(|last| !last.is_empty()) {
                 last.clone_into(&mut newest);
             }
@@ -159,12 +163,12 @@ impl Server {
                 (false, _) => return Ok(newest),
                 // Some servers give each page the same name.
                 (true, Some(following)) if next.as_ref() != Some(&following) || last != answer.body => next = Some(following),
-                (true, Some(_)) => return Err(format!("`{objects}` gives the same page again and again").into()),
-                (true, None) => return Err(format!("`{objects}` says that there is more and not where").into()),
+                (true, Some(_)) => return Err(format!("`{shown}` gives the same page again and again").into()),
+                (true, None) => return Err(format!("`{shown}` says that there is more and not where").into()),
             }
             last = answer.body;
         }
-        Err(format!("`{objects}` has more than {PAGES_MAX} pages").into())
+        Err(format!("`{shown}` has more than {PAGES_MAX} pages").into())
     }
 
     async fn ask(&self, url: &Url, accept: &str) -> Result<Answer, Trouble> {
@@ -190,7 +194,7 @@ impl Server {
             status @ (429 | 503) => format!("`{shown}` answers {status}: it wants to be asked less often"),
             status => format!("`{shown}` answers {status}"),
         };
-        Err(Trouble { message, hold_seconds: answer.header("retry-after").and_then(|seconds| seconds.trim().parse().ok()) })
+        Err(Trouble { message, hold_ms: retry_after(now().0, &answer) })
     }
 }
 
@@ -216,7 +220,7 @@ impl<'de> serde::Deserialize<'de> for Envelope {
 }
 
 /// An address may hold what is not for others to see.
-pub(super) fn without_query(url: &Url) -> String {
+pub fn without_query(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);
     let _no_user = url.set_password(None).and_then(|()| url.set_username(""));

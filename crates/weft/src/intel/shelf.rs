@@ -62,6 +62,15 @@ impl Shelf {
         names(&self.dir.join("lists"), ".json")
     }
 
+    /// How far a collection was read for a source; nothing of another place that it came from before. Blocking.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read_to(&self, source: &str, origin: &str) -> Result<String, String> {
+        let pack = self.pack(source)?.filter(|pack| pack.origin() == origin);
+        Ok(pack.map(|pack| pack.position().to_owned()).unwrap_or_default())
+    }
+
     /// All of a source; none when it is not there.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::future::join_all;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use weft_console::api::FeedView;
 use weft_model::Timestamp;
@@ -55,9 +55,16 @@ pub(super) struct Feeds {
 
 /// Until told to stop; a fetch that runs then is cut off, and made again at the next start.
 pub(super) async fn run(feeds: Feeds) {
+    let stop = feeds.stop.clone();
+    let feeds = Arc::new(feeds);
+    let mut followed = JoinSet::new();
+    for feed in feeds.feeds.clone() {
+        let feeds = Arc::clone(&feeds);
+        followed.spawn(async move { follow(&feeds, &feed).await });
+    }
     tokio::select! {
-        () = feeds.stop.cancelled() => {}
-        _ = join_all(feeds.feeds.iter().map(|feed| follow(&feeds, feed))) => {}
+        () = stop.cancelled() => {}
+        _ = followed.join_all() => {}
     }
 }
 

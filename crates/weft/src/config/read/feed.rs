@@ -9,7 +9,7 @@ use weft_analytics::intel::read::CONFIDENCE;
 use super::{Reader, Table};
 use crate::config::{EVERY_MS, FeedConfig, FeedFrom, Secret};
 use crate::intel::Shelf;
-use crate::intel::fetch::is_here;
+use crate::intel::fetch::{is_here, without_query};
 
 /// Least and most time between two looks, milliseconds.
 const EVERY: std::ops::RangeInclusive<i64> = 10_000..=30 * 86_400_000;
@@ -59,7 +59,9 @@ impl Reader<'_> {
         match text.parse::<Url>().ok().filter(fits) {
             Some(url) => Some(FeedFrom::Url(url)),
             None => {
-                self.fault(at, format!("`url` `{text}` must be an `https` address without a password (`http` of this machine alone)"));
+                // What is wrong with it may be just that it holds a secret.
+                let shown = text.parse::<Url>().map_or_else(|_| "`url`".to_owned(), |url| format!("`url` `{}`", without_query(&url)));
+                self.fault(at, format!("{shown} must be an `https` address without a password (`http` of this machine alone)"));
                 None
             }
         }
@@ -88,6 +90,14 @@ mod tests {
         assert_eq!(feeds[0].secret, Some(Secret::Env { variable: "T".to_owned(), at: None }));
         assert_eq!((&feeds[1].from, feeds[1].every_ms, feeds[1].confidence), (&FeedFrom::Path("/var/lib/feeds".into()), 3_600_000, 90));
         assert!(parse("f", "[[feed]]\nname = \"here\"\nurl = \"http://127.0.0.1:1/x\"\n").is_ok());
+    }
+
+    #[test]
+    fn a_secret_in_an_address_is_not_told() {
+        for url in ["https://me:hunter2@t.example/x", "http://feed.example/?key=hunter2", "https://me:hunter2@"] {
+            let told = parse("weft.toml", &format!("[[feed]]\nname = \"x\"\nurl = \"{url}\"\n")).unwrap_err();
+            assert!(told.iter().all(|fault| fault.to_string().contains("must be an `https` address") && !fault.to_string().contains("hunter2")), "{told:?}");
+        }
     }
 
     #[test]

@@ -52,6 +52,7 @@ async fn gather(shelf: &Shelf, args: &ImportArgs, from: &str) -> Result<Given, S
     };
     let mut documents = Documents::default();
     let (mut position, mut adds) = (String::new(), args.add);
+    let origin = url.as_ref().map_or_else(|| from.to_owned(), fetch::without_query);
     match &url {
         None => {
             let path = Path::new(from).to_owned();
@@ -60,8 +61,7 @@ async fn gather(shelf: &Shelf, args: &ImportArgs, from: &str) -> Result<Given, S
         }
         Some(url) => {
             // A collection is read on from where it was read to, and says what is new.
-            let before = if fetch::is_collection(url) { shelf.pack(&source)? } else { None };
-            let before = before.map(|pack| pack.position().to_owned()).unwrap_or_default();
+            let before = if fetch::is_collection(url) { shelf.read_to(&source, &origin)? } else { String::new() };
             adds = adds || !before.is_empty();
             let server = Server::new(args.user.as_deref(), args.secret.as_deref())?;
             position = match server.fetch(url, &before, &Validators::default(), &mut documents).await? {
@@ -70,7 +70,6 @@ async fn gather(shelf: &Shelf, args: &ImportArgs, from: &str) -> Result<Given, S
             };
         }
     }
-    let origin = url.map_or_else(|| from.to_owned(), |url| url.origin().ascii_serialization() + url.path());
     Ok(Given { source, origin, position, adds, documents: documents.found })
 }
 
