@@ -55,6 +55,7 @@ impl Collector {
             list.filter_map(|who| who.get("id").and_then(Value::as_str)).map(str::to_lowercase).collect()
         };
         let deny = Deny {
+            condition: Some(property(value, "condition")).filter(|condition| !condition.trim().is_empty()),
             permissions: permissions(properties).map_err(|reason| format!("the deny assignment `{name}`: {reason}"))?,
             scope: scope(&needed(value, "scope").map_err(|reason| format!("the deny assignment `{name}`: {reason}"))?),
             scope_alone: properties.get("doNotApplyToChildScopes").and_then(Value::as_bool).unwrap_or_default(),

@@ -23,6 +23,14 @@ type Policies = BTreeMap<String, Vec<Arc<Document>>>;
 /// A document that several hold: role, scope, condition, and whether it is to be activated first.
 type DocumentKey = (String, String, Option<String>, bool);
 
+/// Under what a permission is held or denied.
+struct Terms<'t> {
+    effect: Effect,
+    place: &'t str,
+    condition: Option<&'t String>,
+    eligible: bool,
+}
+
 pub(super) struct Builder {
     pub(super) read: Collector,
     names: BTreeMap<String, String>,
@@ -145,9 +153,10 @@ impl Builder {
             Role { name: held.role.clone(), permissions: Vec::new() }
         });
         let resources = self.reach(&held.scope, &held.place);
+        let terms = Terms { effect: Effect::Permit, place: &held.place, condition: held.condition.as_ref(), eligible: held.eligible };
         let mut statements = Vec::new();
         for permission in &role.permissions {
-            self.statements(held, permission, &resources, &mut statements);
+            self.statements(&terms, permission, &resources, &mut statements);
         }
         let activated = if held.eligible { " (eligible, once activated)" } else { "" };
         let document = Arc::new(Document { name: format!("assignment of {} at {}{activated}", role.name, held.scope), statements });
@@ -156,14 +165,15 @@ impl Builder {
     }
 
     /// The statements of a permission: where a condition is only about some actions, those stand apart.
-    fn statements(&mut self, held: &Held, permission: &Permission, resources: &[String], into: &mut Vec<Statement>) {
+    fn statements(&mut self, terms: &Terms<'_>, permission: &Permission, resources: &[String], into: &mut Vec<Statement>) {
         let mut conditions = Vec::new();
-        if held.eligible {
+        if terms.eligible {
             conditions.push(unknown("eligible:activated", "eligible, once activated"));
         }
+        let texts: Vec<&String> = permission.condition.iter().chain(terms.condition).collect();
         let mut open = permission.except.clone();
         let mut whole = true;
-        for text in permission.condition.iter().chain(&held.condition) {
+        for text in &texts {
             match abac::decide(text) {
                 Some(decided) if decided.elsewhere == Truth::Yes => {
                     let planes = |name: &String| ["control", "data"].map(|plane| format!("{plane}:{name}"));
@@ -172,18 +182,20 @@ impl Builder {
                 Some(_) => whole = false,
                 None => {
                     whole = false;
-                    self.read.fault(&held.place, format!("the condition `{text}` cannot be read: everything that it is about depends on it"));
+                    self.read.fault(terms.place, format!("the condition `{text}` cannot be read: everything that it is about depends on it"));
                 }
             }
         }
-        let id = |into: &Vec<Statement>| format!("#{}", into.len() + 1);
+        let mut add = |except: Vec<String>, conditions: Vec<Condition>| {
+            let id = format!("#{}", into.len() + 1);
+            into.push(statement(id, terms.effect, permission.actions.clone(), except, resources.to_vec(), conditions));
+        };
         if whole {
-            into.push(statement(id(into), Effect::Permit, permission.actions.clone(), open, resources.to_vec(), conditions.clone()));
+            add(open, conditions.clone());
         }
-        let texts: Vec<&String> = permission.condition.iter().chain(&held.condition).collect();
         if !texts.is_empty() {
             conditions.extend(texts.into_iter().map(|text| unknown("condition:attributes", text)));
-            into.push(statement(id(into), Effect::Permit, permission.actions.clone(), permission.except.clone(), resources.to_vec(), conditions));
+            add(permission.except.clone(), conditions);
         }
     }
 
@@ -247,12 +259,14 @@ impl Builder {
     }
 
     fn denied(&mut self, deny: Deny) -> (Deny, Arc<Document>) {
-        let resources = if deny.scope_alone { vec![deny.scope.clone()] } else { self.reach(&deny.scope, &format!("deny assignment {}", deny.name)) };
-        let one = |(number, permission): (usize, &Permission)| {
-            statement(format!("#{}", number + 1), Effect::Forbid, permission.actions.clone(), permission.except.clone(), resources.clone(), Vec::new())
-        };
-        let statements = deny.permissions.iter().enumerate().map(one).collect();
-        let document = Arc::new(Document { name: format!("deny assignment {} at {}", deny.name, deny.scope), statements });
+        let place = format!("deny assignment {}", deny.name);
+        let resources = if deny.scope_alone { vec![deny.scope.clone()] } else { self.reach(&deny.scope, &place) };
+        let terms = Terms { effect: Effect::Forbid, place: &place, condition: deny.condition.as_ref(), eligible: false };
+        let mut statements = Vec::new();
+        for permission in &deny.permissions {
+            self.statements(&terms, permission, &resources, &mut statements);
+        }
+        let document = Arc::new(Document { name: format!("{place} at {}", deny.scope), statements });
         (deny, document)
     }
 

@@ -83,6 +83,8 @@ struct Role {
 struct Deny {
     name: String,
     permissions: Vec<Permission>,
+    /// Of the assignment itself; each permission may have its own as well.
+    condition: Option<String>,
     scope: String,
     scope_alone: bool,
     principals: BTreeSet<String>,

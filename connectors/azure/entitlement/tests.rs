@@ -114,6 +114,35 @@ fn a_deny_assignment_blocks_all_but_the_excluded() {
 }
 
 #[test]
+fn a_deny_assignment_under_a_condition_denies_what_is_sure_alone() {
+    let write = "Microsoft.Authorization/roleAssignments/write";
+    let everybody = || json!([{"id": "00000000-0000-0000-0000-000000000000", "type": "SystemDefined"}]);
+    let attributes = json!("@Resource[Microsoft.Storage/storageAccounts:name] StringEquals 'ledger'");
+    let others = json!(format!("!(ActionMatches{{'{write}'}}) OR (@Request[x:y] StringEquals 'z')"));
+    let with = |path: &str, condition: &Value| {
+        let mut deny = denied(everybody(), json!([]), json!(["*"]));
+        deny.pointer_mut(path).unwrap().as_object_mut().unwrap().insert("condition".to_owned(), condition.clone());
+        snapshot(&[json!([assigned("ada", OWNER, SUB)]), json!([deny])])
+    };
+    for path in ["/properties", "/properties/permissions/0"] {
+        for (condition, of_roles, of_others) in [
+            (&attributes, Outcome::Conditional, Outcome::Conditional),
+            (&others, Outcome::Conditional, Outcome::ExplicitlyDenied),
+            (&json!(" "), Outcome::ExplicitlyDenied, Outcome::ExplicitlyDenied),
+        ] {
+            let read = with(path, condition);
+            assert_eq!(read.faults, []);
+            let estate = Estate::new(read, provider());
+            let found = (outcome(&estate, "ada", write, SUB), outcome(&estate, "ada", "Microsoft.Compute/virtualMachines/write", SUB));
+            assert_eq!(found, (of_roles, of_others), "{path} {condition}");
+        }
+        let read = with(path, &json!("((("));
+        assert!(read.faults[0].to_string().starts_with("deny assignment locked: the condition `(((` cannot be read"), "{}", read.faults[0]);
+        assert_eq!(outcome(&Estate::new(read, provider()), "ada", write, SUB), Outcome::Conditional);
+    }
+}
+
+#[test]
 fn what_is_eligible_depends_on_activation() {
     let eligible = json!({"value": [{"type": "Microsoft.Authorization/roleEligibilityScheduleInstances", "properties": {"principalId": "ada", "principalType": "User",
         "roleDefinitionId": format!("x/{OWNER}"), "scope": SUB}}]});
