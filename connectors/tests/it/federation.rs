@@ -75,6 +75,22 @@ fn a_protected_branch_is_trusted_without_those_who_cannot_push_it() {
 }
 
 #[test]
+fn a_trust_of_a_branch_or_environment_of_any_repository_is_entered_where_it_is_open() {
+    for rest in ["ref:refs/heads/main", "ref:refs/heads/ma*", "environment:prod"] {
+        let trust = || web(HOST, json!({"StringLike": {format!("{HOST}:sub"): format!("repo:corp/*:{rest}")}}));
+        let open = across(&estates(&[corp(false), account(trust())]));
+        assert_eq!(of(&open, "ada").first().map(|path| path.reaches.as_str()), Some(ADMINISTRATOR), "{rest}");
+        assert!(of(&open, "eve").is_empty(), "{rest}");
+    }
+    let subject = |value: &str| web(HOST, json!({"StringLike": {format!("{HOST}:sub"): value}}));
+    let guarded = across(&estates(&[corp(true), account(subject("repo:corp/*:ref:refs/heads/main"))]));
+    assert!(of(&guarded, "ada").is_empty() && !of(&guarded, "adm").is_empty());
+    for other in ["repo:bank/*:ref:refs/heads/main", "repo:corp/b*:environment:prod", "repo:corp/shops:*"] {
+        assert_eq!(across(&estates(&[corp(false), account(subject(other))])), [], "{other}");
+    }
+}
+
+#[test]
 fn another_repository_is_not_trusted() {
     let trust = web(HOST, json!({"StringLike": {format!("{HOST}:sub"): "repo:corp/bank:*"}}));
     assert_eq!(across(&estates(&[corp(false), account(trust)])), []);

@@ -14,7 +14,7 @@ use super::context::Circumstances;
 use super::decide::{Policies, Question, decide};
 use super::escalation::{Escalation, Explorer, Hop};
 use super::estate::{Estate, Member};
-use super::pattern::{like, witness};
+use super::pattern::{common, like, witness};
 
 /// Name of the capability by which a token is exchanged.
 const TOKEN: &str = "federated-token";
@@ -106,11 +106,13 @@ fn host_of<'p>(provider: &'p str, issuer: &str) -> Option<&'p str> {
     like(issuer.as_bytes(), host.as_bytes()).then_some(host)
 }
 
-/// Subjects of a token that a trust may be about: those that it names, and one as the token has it.
+/// Subjects of a token that a trust may be about: one as the token has it, and one for each pattern of the trust
+/// that leaves a subject of the token. The shortest is taken: text for a wildcard is no way around what is left out.
 fn subjects<'c>(statements: impl Iterator<Item = &'c Compiled>, host: &str, token: &Token) -> Vec<String> {
     let key = format!("{host}:sub").to_lowercase();
     let named = statements.flat_map(|statement| &statement.conditions).filter(|condition| condition.key == key).flat_map(|condition| &condition.values);
-    let mut subjects: Vec<String> = std::iter::once(witness(&token.subject, ANY_WORD)).chain(named.map(|value| witness(value, ANY_WORD))).collect();
+    let named = named.filter_map(|value| common(&token.subject, value, ANY_WORD));
+    let mut subjects: Vec<String> = std::iter::once(witness(&token.subject, ANY_WORD)).chain(named).collect();
     let can_get =
         |subject: &String| like(token.subject.as_bytes(), subject.as_bytes()) && !token.except.iter().any(|except| like(except.as_bytes(), subject.as_bytes()));
     subjects.retain(can_get);
@@ -150,6 +152,14 @@ pub fn across(estates: &[Estate]) -> Vec<Escalation> {
     found
 }
 
+/// The doors of one holder.
+fn of_holder(doors: &[Door], holder: usize) -> &[Door] {
+    let from = doors.partition_point(|door| door.holder < holder);
+    let rest = doors.get(from..).unwrap_or_default();
+    rest.get(..rest.partition_point(|door| door.holder == holder)).unwrap_or_default()
+}
+
+/// In the order of their holders.
 fn doors(estates: &[Estate], from: usize) -> Vec<Door> {
     let mut doors = Vec::new();
     let Some(estate) = estates.get(from) else { return doors };
@@ -205,7 +215,7 @@ fn through(
         }
     };
     for (holder, hops) in reached {
-        for door in doors.iter().filter(|door| door.holder == *holder) {
+        for door in of_holder(doors, *holder) {
             let Some(other) = estates.get(door.system) else { continue };
             let mut hops = hops.clone();
             hops.push(Hop {

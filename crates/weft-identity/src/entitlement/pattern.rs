@@ -48,6 +48,61 @@ pub fn name_like(pattern: &str, name: &str) -> bool {
     pattern.splitn(SEGMENTS, ':').all(|wanted| segments.next().is_some_and(|segment| like(wanted.as_bytes(), segment.as_bytes())))
 }
 
+/// Pairs of places of two patterns that are looked at to find a text which fits both.
+const PAIRS_MAX: usize = 1 << 20;
+
+/// A shortest text that fits both patterns, with `word` where both leave the same choice.
+///
+/// `None` where no text fits both, and for patterns of which each pair of places is too much to look at. The
+/// patterns are walked together, breadth first: a `*` ends, or takes what the other one wants next.
+pub fn common(one: &str, other: &str, word: &str) -> Option<String> {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let end = (one.len(), other.len());
+    let width = end.1 + 1;
+    let pairs = width.checked_mul(end.0 + 1).filter(|pairs| *pairs <= PAIRS_MAX)?;
+    // From where each pair was reached first.
+    let mut before: Vec<Option<(usize, usize)>> = vec![None; pairs];
+    let mut open = std::collections::VecDeque::from([(0, 0)]);
+    while let Some((a, b)) = open.pop_front().filter(|here| *here != end) {
+        for next in steps(one, other, (a, b)).into_iter().flatten() {
+            if let Some(unseen @ None) = before.get_mut(next.0 * width + next.1) {
+                *unseen = Some((a, b));
+                open.push_back(next);
+            }
+        }
+    }
+    let (mut text, mut here) = (Vec::new(), end);
+    while here != (0, 0) {
+        let from = (*before.get(here.0 * width + here.1)?)?;
+        let (wanted, offered) = (one.get(from.0).copied(), other.get(from.1).copied());
+        match (wanted, offered) {
+            (Some(b'*'), Some(b'*')) => text.extend(word.bytes().rev()),
+            (Some(b'*'), taken) => text.extend(taken.filter(|_| here.1 > from.1).map(shown)),
+            (taken, Some(b'*')) => text.extend(taken.filter(|_| here.0 > from.0).map(shown)),
+            (Some(b'?'), taken) | (taken, _) => text.extend(taken.map(shown)),
+        }
+        here = from;
+    }
+    text.reverse();
+    String::from_utf8(text).ok()
+}
+
+/// Places that follow a pair of places. Of two `*` the first ends first, so that both are met together once.
+fn steps(one: &[u8], other: &[u8], (a, b): (usize, usize)) -> [Option<(usize, usize)>; 2] {
+    match (one.get(a), other.get(b)) {
+        (Some(b'*'), Some(b'*')) => [Some((a + 1, b)), Some((a, b + 1))],
+        (Some(b'*'), taken) => [Some((a + 1, b)), taken.map(|_| (a, b + 1))],
+        (taken, Some(b'*')) => [Some((a, b + 1)), taken.map(|_| (a + 1, b))],
+        (Some(wanted), Some(offered)) if *wanted == b'?' || *offered == b'?' || wanted == offered => [Some((a + 1, b + 1)), None],
+        _ => [None, None],
+    }
+}
+
+/// A byte that fits one byte of a pattern.
+fn shown(byte: u8) -> u8 {
+    if byte == b'?' { b'x' } else { literal(byte) }
+}
+
 /// A name that fits the pattern, with `word` where it leaves a choice.
 pub fn witness(pattern: &str, word: &str) -> String {
     let mut name = String::with_capacity(pattern.len() + word.len());
@@ -95,6 +150,53 @@ mod tests {
             ("arn:x:logs:r:1:log-group:*", "arn:x:logs:r:1:log-group:a:log-stream:b", true),
         ] {
             assert_eq!(name_like(pattern, name), fits, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn what_two_patterns_have_in_common() {
+        for (one, other, found) in [
+            ("repo:corp/*:ref:refs/heads/main", "repo:corp/app:*", Some("repo:corp/app:ref:refs/heads/main")),
+            ("repo:corp/*:environment:prod", "repo:corp/app:*", Some("repo:corp/app:environment:prod")),
+            ("repo:corp/*:ref:refs/heads/*", "repo:corp/app:*", Some("repo:corp/app:ref:refs/heads/word")),
+            ("repo:corp/ap?:*", "repo:*/app:pull_request", Some("repo:corp/app:pull_request")),
+            ("repo:corp/\u{1}:*", "repo:corp/*:x", Some("repo:corp/*:x")),
+            ("é*", "?\u{2}?", None),
+            ("é*", "???", Some("éx")),
+            ("repo:corp/*:environment:prod", "repo:corp/app:ref:*", Some("repo:corp/app:ref:environment:prod")),
+            ("repo:corp/*:environment:prod", "repo:bank/app:*", None),
+            ("repo:corp/app:*", "repo:corp/apps:*", None),
+            ("a?", "a", None),
+            ("", "*", Some("")),
+        ] {
+            assert_eq!(common(one, other, "word").as_deref(), found, "{one} {other}");
+            assert_eq!(common(other, one, "word").as_deref(), found, "{other} {one}");
+        }
+        assert_eq!(common(&"a*".repeat(1_000), &"*a".repeat(1_000), "word"), None, "more pairs than are looked at");
+    }
+
+    /// All texts over an alphabet, up to a length.
+    fn texts(alphabet: &str, length: usize) -> Vec<String> {
+        let (mut all, mut last) = (vec![String::new()], vec![String::new()]);
+        for _ in 0..length {
+            last = last.iter().flat_map(|text| alphabet.chars().map(move |sign| format!("{text}{sign}"))).collect();
+            all.extend(last.iter().cloned());
+        }
+        all
+    }
+
+    #[test]
+    fn two_patterns_have_a_text_in_common_exactly_when_one_fits_both() {
+        let (patterns, names) = (texts("ab*?", 3), texts("abx", 4));
+        for one in &patterns {
+            let fitting: Vec<&String> = names.iter().filter(|name| like(one.as_bytes(), name.as_bytes())).collect();
+            for other in &patterns {
+                let both = |name: &str| like(one.as_bytes(), name.as_bytes()) && like(other.as_bytes(), name.as_bytes());
+                let wanted = fitting.iter().any(|name| like(other.as_bytes(), name.as_bytes()));
+                let found = common(one, other, "word");
+                assert_eq!(found.is_some(), wanted, "{one} {other}");
+                assert!(found.as_deref().is_none_or(both), "{one} {other} {found:?}");
+            }
         }
     }
 
