@@ -1,9 +1,13 @@
 //! Machine identities of all systems: one list, from the same files as entitlements and a few more.
+//!
+//! Files are read in any order: what is told of an identity apart from its secrets is kept until all are read.
+
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 use weft_model::Timestamp;
 use weft_model::entitlement::SnapshotFault;
-use weft_model::machine::{Machine, OwnerSign};
+use weft_model::machine::{Machine, OwnerSign, Proof};
 
 use crate::{aws, azure, gcp, github, kubernetes};
 
@@ -19,10 +23,23 @@ const OWNER_TAGS: [&str; 8] = ["owner", "owner-email", "owneremail", "team", "co
 pub struct Machines {
     /// Machines and their secrets.
     pub found: Vec<Machine>,
-    /// When somebody was seen last, by full name: sources that tell use apart from the machine.
-    pub seen: Vec<(String, Timestamp)>,
+    /// What is told of identities apart from their machines and secrets, by full name.
+    told: HashMap<String, Told>,
     /// What could not be read.
     pub faults: Vec<SnapshotFault>,
+}
+
+/// What a source tells of an identity: it holds for all that is named so, or acts as it.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// When it was used last.
+    pub used: Option<Timestamp>,
+    /// Whose it may be.
+    pub owners: Vec<OwnerSign>,
+    /// What says that its secrets are known to others.
+    pub leaked: Option<String>,
+    /// What is listed when nothing acts as it.
+    pub otherwise: Option<Machine>,
 }
 
 impl Machines {
@@ -69,31 +86,82 @@ impl Machines {
         }
     }
 
+    /// What is told of an identity apart from its machines.
+    pub(crate) fn of(&mut self, name: String) -> &mut Told {
+        self.told.entry(name).or_default()
+    }
+
     /// Puts together what was told apart; the same machine of two files is one.
-    pub fn finish(mut self) -> Self {
-        for (name, time) in std::mem::take(&mut self.seen) {
-            for machine in self.found.iter_mut().filter(|machine| machine.name == name || machine.acts_as.as_deref() == Some(&name)) {
-                machine.used = machine.used.max(Some(time));
-                machine.use_told = true;
-            }
-        }
-        let mut by_name: std::collections::BTreeMap<String, Machine> = std::collections::BTreeMap::new();
-        for machine in self.found {
-            match by_name.get_mut(&machine.name) {
-                Some(known) => {
-                    known.used = known.used.max(machine.used);
-                    known.created = known.created.or(machine.created);
-                    known.owners.extend(machine.owners);
-                    known.owners.sort();
-                    known.owners.dedup();
+    pub fn finish(self) -> Self {
+        let mut told = self.told;
+        let mut by_name: BTreeMap<String, Machine> = BTreeMap::new();
+        for mut machine in self.found {
+            let acts_as = machine.acts_as.clone().filter(|name| *name != machine.name);
+            for name in std::iter::once(machine.name.clone()).chain(acts_as) {
+                if let Some(told) = told.get_mut(&name) {
+                    told.otherwise = None;
+                    told.apply(&mut machine);
                 }
+            }
+            match by_name.get_mut(&machine.name) {
+                Some(known) => merge(known, machine),
                 None => {
                     by_name.insert(machine.name.clone(), machine);
                 }
             }
         }
-        Self { found: by_name.into_values().collect(), seen: Vec::new(), faults: self.faults }
+        for told in told.into_values() {
+            if let Some(mut machine) = told.otherwise.clone() {
+                told.apply(&mut machine);
+                by_name.insert(machine.name.clone(), machine);
+            }
+        }
+        Self { found: by_name.into_values().collect(), told: HashMap::new(), faults: self.faults }
     }
+}
+
+impl Told {
+    fn apply(&self, machine: &mut Machine) {
+        machine.used = machine.used.max(self.used);
+        machine.use_told |= self.used.is_some();
+        add(&mut machine.owners, self.owners.clone());
+        machine.leaked = machine.leaked.take().or_else(|| self.leaked.clone());
+    }
+}
+
+/// What two sources tell of one machine, whichever came first: one that knows more is believed.
+fn merge(known: &mut Machine, other: Machine) {
+    known.kind = known.kind.max(other.kind);
+    if known.account.is_empty() {
+        known.account = other.account;
+    }
+    known.acts_as = known.acts_as.take().or(other.acts_as);
+    if known.proof == Proof::None {
+        known.proof = other.proof;
+    }
+    // Not every source tells that it is switched off.
+    known.active &= other.active;
+    known.created = known.created.into_iter().chain(other.created).min();
+    known.rotated = known.rotated.max(other.rotated);
+    known.expires = known.expires.max(other.expires);
+    known.used = known.used.max(other.used);
+    known.use_told |= other.use_told;
+    add(&mut known.used_from, other.used_from);
+    add(&mut known.owners, other.owners);
+    known.delegator = known.delegator.take().or(other.delegator);
+    known.third_party = known.third_party.max(other.third_party);
+    add(&mut known.persons, other.persons);
+    known.leaked = known.leaked.take().or(other.leaked);
+}
+
+/// Adds what is not there yet; in order, so that it is the same whichever came first.
+fn add<T: Ord>(known: &mut Vec<T>, more: Vec<T>) {
+    if more.is_empty() {
+        return;
+    }
+    known.extend(more);
+    known.sort();
+    known.dedup();
 }
 
 pub(crate) fn text(value: &Value, path: &str) -> String {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use weft_model::Timestamp;
-use weft_model::machine::{Machine, MachineKind, OwnerSign, Proof};
+use weft_model::machine::{Machine, MachineKind, Proof};
 
 use crate::machines::{Machines, owners_by_tags, owners_by_text, text, time};
 
@@ -96,7 +96,7 @@ fn user<'l>(get: &dyn Fn(&str) -> &'l str, into: &mut Machines) {
 pub fn read(_: &str, value: &Value, hint: &str, _: &str, into: &mut Machines) -> bool {
     match hint {
         "RoleDetailList" if value.get("AssumeRolePolicyDocument").is_some() => role(value, into),
-        "UserDetailList" if value.get("UserName").is_some() => quarantined(value, into),
+        "UserDetailList" if value.get("UserName").is_some() => details(value, into),
         _ => return false,
     }
     true
@@ -132,33 +132,21 @@ fn role(value: &Value, into: &mut Machines) {
     });
 }
 
-/// What the details of a user say of its keys: whose they are, and whether they were found in public.
-fn quarantined(value: &Value, into: &mut Machines) {
+/// What the details of a user say of its keys, which another file lists: whose they are, and whether they were
+/// found in public.
+fn details(value: &Value, into: &mut Machines) {
     let arn = text(value, "/Arn");
     let attached = value.get("AttachedManagedPolicies").map(Value::to_string).unwrap_or_default();
-    let leaked = attached.contains(QUARANTINE);
-    let owners: Vec<OwnerSign> = owners_by_tags(value.get("Tags"));
-    if !leaked && owners.is_empty() {
+    let owners = owners_by_tags(value.get("Tags"));
+    let leaked = attached.contains(QUARANTINE).then(|| format!("`{QUARANTINE}` is attached to its user"));
+    if leaked.is_none() && owners.is_empty() {
         return;
     }
-    for machine in into.found.iter_mut().filter(|machine| machine.acts_as.as_deref() == Some(&arn)) {
-        machine.owners.extend(owners.iter().cloned());
-        if leaked {
-            machine.leaked = Some(format!("`{QUARANTINE}` is attached to its user"));
-        }
-    }
-    if leaked && !into.found.iter().any(|machine| machine.acts_as.as_deref() == Some(&arn)) {
-        let account = arn.split(':').nth(4).unwrap_or_default().to_owned();
-        let leaked = Some(format!("`{QUARANTINE}` is attached to its user"));
-        into.found.push(Machine {
-            name: arn.clone(),
-            account,
-            acts_as: Some(arn),
-            active: true,
-            created: time(value, "/CreateDate"),
-            owners,
-            leaked,
-            ..Machine::default()
-        });
-    }
+    let account = arn.split(':').nth(4).unwrap_or_default().to_owned();
+    let user = || Machine { name: arn.clone(), account, acts_as: Some(arn.clone()), active: true, created: time(value, "/CreateDate"), ..Machine::default() };
+    let otherwise = leaked.is_some().then(user);
+    let told = into.of(arn.clone());
+    told.owners.extend(owners);
+    told.otherwise = told.otherwise.take().or(otherwise);
+    told.leaked = told.leaked.take().or(leaked);
 }

@@ -21,9 +21,8 @@ pub fn read(_: &str, value: &Value, hint: &str, _: &str, into: &mut Machines) ->
 
 fn signed_in(value: &Value, into: &mut Machines) {
     let application = text(value, "/appId").to_lowercase();
-    if let Some(used) = time(value, "/lastSignInActivity/lastSignInDateTime") {
-        into.seen.push((application, used));
-    }
+    let told = into.of(application);
+    told.used = told.used.max(time(value, "/lastSignInActivity/lastSignInDateTime"));
 }
 
 fn owners(value: &Value, key: &str, what: &str) -> Vec<OwnerSign> {

@@ -58,5 +58,6 @@ fn seen(value: &Value, into: &mut Machines) {
     let used = time(value, "/activity/lastAuthenticatedTime");
     let full = text(value, "/fullResourceName");
     let name = if full.contains("/keys/") { full.trim_start_matches("//iam.googleapis.com/").to_owned() } else { resource(&full) };
-    into.seen.extend(used.map(|used| (name, used)));
+    let told = into.of(name);
+    told.used = told.used.max(used);
 }

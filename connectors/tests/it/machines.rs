@@ -47,6 +47,57 @@ fn a_credential_report_tells_keys_and_whose_they_are() {
 }
 
 #[test]
+fn owners_and_leaks_of_keys_are_told_in_any_order_of_files() {
+    let user = |name: &str, policy: &str| {
+        json!({"UserName": name, "Arn": format!("arn:aws:iam::111111111111:user/{name}"), "CreateDate": "2024-01-01T00:00:00Z",
+            "AttachedManagedPolicies": [{"PolicyName": policy}], "Tags": [{"Key": "owner", "Value": "platform"}]})
+    };
+    let details = json!({"UserDetailList": [user("ci", "AWSCompromisedKeyQuarantineV3"), user("ada", "ReadOnlyAccess"), user("gone", "ReadOnlyAccess")]});
+    let read = |report_first: bool| {
+        let mut machines = Machines::default();
+        if report_first {
+            machines.add_text("report.csv", REPORT);
+        }
+        machines.add("account.json", &details);
+        if !report_first {
+            machines.add_text("report.csv", REPORT);
+        }
+        machines.finish().found
+    };
+    let found = read(false);
+    assert_eq!(found, read(true));
+    assert_eq!(found.len(), 3, "{found:?}");
+    for (name, leaked) in [("ci#access_key_1", true), ("ci", true), ("ada#access_key_1", false)] {
+        let key = named(&found, &format!("arn:aws:iam::111111111111:user/{name}"));
+        let owners: Vec<&str> = key.owners.iter().map(|sign| sign.owner.as_str()).collect();
+        assert_eq!((owners.as_slice(), key.leaked.is_some()), (["platform"].as_slice(), leaked), "{name}");
+    }
+}
+
+#[test]
+fn one_machine_of_two_files_has_what_both_tell() {
+    let key = |more: Value| {
+        let mut key = json!({"name": "projects/p/serviceAccounts/bot@p.iam.gserviceaccount.com/keys/1", "validAfterTime": "2025-01-01T00:00:00Z"});
+        key.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!([key])
+    };
+    let exposed = key(json!({"disabled": true, "disableReason": "SERVICE_ACCOUNT_KEY_DISABLE_REASON_EXPOSED"}));
+    let ending = key(json!({"validBeforeTime": "2026-01-01T00:00:00Z"}));
+    let token = |more: Value| json!({"organization": "corp", "members": [], "personal_access_tokens": [more]});
+    let used = token(json!({"token_id": 5, "owner": {"login": "ada"}, "token_last_used_at": "2026-03-01T00:00:00Z"}));
+    let bare = token(json!({"token_id": 5}));
+    let files = [exposed, ending, used, bare];
+    let found = collected(&files);
+    let mut turned = files;
+    turned.reverse();
+    assert_eq!(found, collected(&turned));
+    let key = named(&found, "projects/p/serviceAccounts/bot@p.iam.gserviceaccount.com/keys/1");
+    assert_eq!((key.active, key.leaked.is_some(), key.expires.map(Timestamp::date).as_deref()), (false, true, Some("2026-01-01")));
+    let token = named(&found, "token:corp/5");
+    assert_eq!((token.use_told, token.used.is_some(), token.acts_as.as_deref(), token.owners.len()), (true, true, Some("ada"), 1));
+}
+
+#[test]
 fn another_text_is_no_report() {
     let mut machines = Machines::default();
     machines.add_text("x.csv", "a,b\n1,2\n");
