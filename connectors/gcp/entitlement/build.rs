@@ -23,6 +23,8 @@ struct Builder {
     /// Service accounts by their project.
     of_project: BTreeMap<String, Vec<String>>,
     nodes: BTreeSet<String>,
+    /// Whether there is at most one organization, which then holds everything.
+    one_organization: bool,
     patterns: HashMap<String, Vec<String>>,
     held: BTreeMap<String, Vec<Arc<Document>>>,
     parents: HashMap<String, BTreeSet<String>>,
@@ -39,9 +41,11 @@ pub(super) fn build(mut read: Collector) -> Snapshot {
         of_project.entry(format!("projects/{project}")).or_default().push(format!("serviceAccount:{email}"));
     }
     let is_node = |name: &&String| name.matches('/').count() == 1 && ["organizations/", "folders/", "projects/"].iter().any(|kind| name.starts_with(kind));
-    let nodes = read.bindings.iter().map(|binding| &binding.node).chain(read.above.keys()).chain(read.above.values()).filter(is_node).cloned().collect();
+    let nodes =
+        read.bindings.iter().map(|binding| &binding.node).chain(read.above.keys()).chain(read.above.values()).filter(is_node).cloned().collect::<BTreeSet<_>>();
+    let one_organization = nodes.iter().filter(|node| node.starts_with("organizations/")).count() <= 1;
     let (patterns, held, parents) = Default::default();
-    let mut builder = Builder { below, of_project, nodes, patterns, held, parents, read };
+    let mut builder = Builder { below, of_project, nodes, one_organization, patterns, held, parents, read };
     builder.conveniences();
     builder.groups();
     builder.bindings();
@@ -114,8 +118,7 @@ impl Builder {
         if let Some(known) = self.patterns.get(at) {
             return known.clone();
         }
-        let organizations: BTreeSet<&String> = self.nodes.iter().filter(|node| node.starts_with("organizations/")).collect();
-        let found = if at.starts_with("organizations/") && organizations.len() <= 1 {
+        let found = if at.starts_with("organizations/") && self.one_organization {
             vec!["*".to_owned()]
         } else {
             let (mut found, mut open, mut seen) = (Vec::new(), vec![at.to_owned()], HashSet::new());
