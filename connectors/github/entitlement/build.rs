@@ -5,37 +5,27 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use weft_model::access::Effect;
-use weft_model::entitlement::{Account, Document, Group, Match, Principal, PrincipalKind, Resource, Snapshot, SnapshotFault, Statement, Token};
+use weft_model::entitlement::{Account, Document, Group, Match, Principal, Snapshot, SnapshotFault, Statement};
 
-use super::guard::{self, Guarded};
+use super::guard::{self, From};
+use super::names::{MEMBERS, Names, role_of, writing_keys};
 use super::{Collector, actions_of, list, login, text};
 
-/// Who hands tokens to workflows.
-const ISSUER: &str = "token.actions.githubusercontent.com";
-/// Teams within teams.
-const DEPTH_MAX: usize = 64;
-
-struct Builder {
-    organization: String,
-    custom: BTreeMap<String, (String, Vec<String>)>,
+pub(super) struct Builder {
+    pub(super) names: Names,
     held: BTreeMap<String, Vec<Arc<Document>>>,
-    /// Teams by user.
-    teams: BTreeMap<String, BTreeSet<String>>,
-    /// Slugs by id of teams and applications.
-    slugs: BTreeMap<String, String>,
-    above: BTreeMap<String, String>,
     users: BTreeSet<String>,
-    snapshot: Snapshot,
+    pub(super) snapshot: Snapshot,
 }
 
 pub(super) fn build(read: Collector) -> Snapshot {
     let mut snapshot = Snapshot { faults: read.faults, ..Snapshot::default() };
     for (organization, files) in read.organizations {
-        let (custom, held, teams, slugs, above, users) = Default::default();
-        let mut builder = Builder { organization, custom, held, teams, slugs, above, users, snapshot };
-        builder.snapshot.accounts.insert(builder.organization.clone(), Account::default());
+        let (held, users) = Default::default();
+        snapshot.accounts.insert(organization.clone(), Account::default());
+        let mut builder = Builder { names: Names::of(organization), held, users, snapshot };
         // Names first: later parts speak of them.
-        files.iter().for_each(|(_, value)| builder.names(value));
+        files.iter().for_each(|(_, value)| builder.names.add(value));
         for (place, value) in &files {
             builder.members(value);
             builder.teams(place, value);
@@ -52,7 +42,7 @@ impl Builder {
         self.snapshot.faults.push(SnapshotFault { place: place.to_owned(), reason });
     }
 
-    fn hold(&mut self, who: &str, name: String, actions: Vec<String>, resources: Vec<String>) {
+    pub(super) fn hold(&mut self, who: &str, name: String, actions: Vec<String>, resources: Vec<String>) {
         let statement = Statement {
             id: "#1".to_owned(),
             effect: Effect::Permit,
@@ -66,30 +56,8 @@ impl Builder {
         self.held.entry(who.to_owned()).or_default().push(Arc::new(Document { name, statements: vec![statement] }));
     }
 
-    fn names(&mut self, value: &Value) {
-        for role in list(value, "custom_repository_roles") {
-            let permissions = list(role, "permissions").filter_map(Value::as_str).map(str::to_owned).collect();
-            self.custom.insert(text(role, "name"), (text(role, "base_role"), permissions));
-        }
-        for (team, parent) in list(value, "teams").map(|team| (team, team.get("parent"))) {
-            let slug = text(team, "slug");
-            if let Some(id) = team.get("id") {
-                self.slugs.insert(format!("team#{id}"), format!("team:{slug}"));
-            }
-            if let Some(parent) = parent.map(|parent| parent.as_str().map_or_else(|| text(parent, "slug"), str::to_owned)).filter(|parent| !parent.is_empty()) {
-                self.above.insert(slug, parent);
-            }
-        }
-        for one in list(value, "installations") {
-            if let Some(id) = one.get("app_id") {
-                self.slugs.insert(format!("app#{id}"), format!("app:{}", text(one, "app_slug")));
-            }
-        }
-    }
-
     fn members(&mut self, value: &Value) {
-        let base = value.pointer("/organization/default_repository_permission").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let organization = self.organization.clone();
+        let (base, organization) = (self.names.base.clone(), self.names.organization.clone());
         for member in list(value, "members") {
             let Some(user) = login(member) else { continue };
             self.users.insert(user.clone());
@@ -108,30 +76,26 @@ impl Builder {
                 let Some(user) = login(member) else { continue };
                 self.users.insert(user.clone());
                 if text(member, "role") == "maintainer" {
-                    self.hold(&user, format!("maintainer of team {slug}"), vec!["team:members".to_owned()], vec![format!("team:{}/{slug}", self.organization)]);
+                    self.hold(
+                        &user,
+                        format!("maintainer of team {slug}"),
+                        vec!["team:members".to_owned()],
+                        vec![format!("team:{}/{slug}", self.names.organization)],
+                    );
                 }
-                self.teams.entry(user).or_default().insert(slug.clone());
             }
             for repository in list(team, "repositories") {
-                let name = self.full(repository);
+                let name = self.names.full(repository);
                 let role = role_of(repository);
                 self.role(place, &format!("team:{slug}"), &role, &name, &format!("team {slug}"));
             }
         }
     }
 
-    fn full(&self, repository: &Value) -> String {
-        let name = [text(repository, "full_name"), text(repository, "name"), repository.as_str().unwrap_or_default().to_owned()]
-            .into_iter()
-            .find(|name| !name.is_empty());
-        let name = name.unwrap_or_default();
-        if name.contains('/') { name } else { format!("{}/{name}", self.organization) }
-    }
-
     fn role(&mut self, place: &str, who: &str, role: &str, repository: &str, by: &str) {
-        match actions_of(role, &self.custom) {
+        match actions_of(role, &self.names.custom) {
             Some(actions) => {
-                let base = self.custom.get(role).map_or(role, |(base, _)| base).to_owned();
+                let base = self.names.custom.get(role).map_or(role, |(base, _)| base).to_owned();
                 let bypasses = actions.iter().any(|action| action == "branch:push" || action == "administration:write");
                 let resources = if bypasses { of_role(repository, "admin") } else { of_role(repository, &base) };
                 self.hold(who, format!("{role} on {repository} by {by}"), actions, resources);
@@ -142,107 +106,31 @@ impl Builder {
 
     fn repositories(&mut self, place: &str, value: &Value) {
         for repository in list(value, "repositories") {
-            let name = self.full(repository);
-            let mut roles: BTreeMap<String, Vec<String>> = BTreeMap::new();
+            let name = self.names.full(repository);
             for collaborator in list(repository, "collaborators") {
                 let Some(user) = login(collaborator) else { continue };
-                let role = role_of(collaborator);
                 self.users.insert(user.clone());
-                self.role(place, &user, &role, &name, "collaborator");
-                roles.entry(role).or_default().push(user);
+                self.role(place, &user, &role_of(collaborator), &name, "collaborator");
             }
-            for key in list(repository, "keys").filter(|key| key.get("read_only").and_then(Value::as_bool) == Some(false)) {
+            for key in writing_keys(repository) {
                 let key = format!("key:{name}/{}", text(key, "title"));
                 self.users.insert(key.clone());
                 self.role(place, &key, "write", &name, "deploy key");
-                roles.entry("keys".to_owned()).or_default().push(key);
-            }
-            for team in list(value, "teams") {
-                let granted = list(team, "repositories").filter(|one| self.full(one) == name).map(role_of).collect::<Vec<_>>();
-                granted.into_iter().for_each(|role| roles.entry(role).or_default().push(format!("team:{}", text(team, "slug"))));
             }
             if repository.pointer("/actions/enabled").and_then(Value::as_bool) != Some(false) {
-                self.workflows(&name, repository, &roles);
+                self.workflows(&name, repository);
             }
             if repository.pointer("/oidc/use_default").and_then(Value::as_bool) == Some(false) {
                 self.fault(place, format!("`{name}` has subjects of its own making in its tokens; they are read as the default ones"));
             }
-        }
-    }
-
-    /// What workflows of a repository get tokens for, and who passes what guards it.
-    fn workflows(&mut self, name: &str, repository: &Value, roles: &BTreeMap<String, Vec<String>>) {
-        let (branches, environments) = (guard::branches(repository), guard::environments(repository));
-        let default = text(repository, "default_branch");
-        let default_guard = branches.iter().find(|branch| branch.name == default).cloned();
-        let subject = |rest: &str| format!("repo:{name}:{rest}");
-        let except: Vec<String> = branches
-            .iter()
-            .map(|branch| subject(&format!("ref:refs/heads/{}", branch.name)))
-            .chain(environments.iter().map(|one| subject(&format!("environment:{}", one.name))))
-            .collect();
-        self.workflow(name, "", "repository", Token { subject: subject("*"), except, ..Token::default() });
-        for branch in &branches {
-            let token = Token {
-                subject: subject(&format!("ref:refs/heads/{}", branch.name)),
-                claims: BTreeMap::from([("ref".to_owned(), format!("refs/heads/{}", branch.name))]),
-                ..Token::default()
-            };
-            self.workflow(name, &format!("@{}", branch.name), "branch", token);
-            self.pass(name, &format!("@{}", branch.name), "branch:push", branch, roles);
-        }
-        for environment in &environments {
-            let token = Token {
-                subject: subject(&format!("environment:{}", environment.name)),
-                claims: BTreeMap::from([("environment".to_owned(), environment.name.clone())]),
-                ..Token::default()
-            };
-            self.workflow(name, &format!("#{}", environment.name), "environment", token);
-            match (environment.by_default_branch, &default_guard) {
-                (true, Some(guard)) => self.pass(name, &format!("#{}", environment.name), "environment:deploy", guard, roles),
-                // Branches that may deploy there are not protected: whoever writes passes.
-                (true, None) => {
-                    let open = Guarded { passes: vec!["role:write".to_owned(), "role:maintain".to_owned()], ..Guarded::default() };
-                    self.pass(name, &format!("#{}", environment.name), "environment:deploy", &open, roles);
-                }
-                (false, _) => self.pass(name, &format!("#{}", environment.name), "environment:deploy", environment, roles),
+            for environment in guard::environments(repository).iter().filter(|environment| environment.from == From::Unknown) {
+                let environment = &environment.name;
+                self.fault(
+                    place,
+                    format!("the branches that may deploy to `{environment}` of `{name}` are not in the snapshot: nobody passes; add its `branch_policies`"),
+                );
             }
         }
-    }
-
-    fn pass(&mut self, name: &str, part: &str, action: &str, guard: &Guarded, roles: &BTreeMap<String, Vec<String>>) {
-        for passes in &guard.passes {
-            let passes = self.slugs.get(passes).cloned().unwrap_or_else(|| passes.clone());
-            let whom = match passes.strip_prefix("role:").or((passes == "keys").then_some("keys")) {
-                Some(role) => roles.get(role).cloned().unwrap_or_default(),
-                None => vec![passes.clone()],
-            };
-            for who in whom {
-                self.hold(&who, format!("passes the guard of {name}{part}"), vec![action.to_owned()], vec![format!("{name}{part}")]);
-            }
-        }
-    }
-
-    fn workflow(&mut self, name: &str, part: &str, kind: &str, mut token: Token) {
-        let owner = name.split('/').next().unwrap_or_default().to_owned();
-        token.issuer = ISSUER.to_owned();
-        token.claims.extend([("repository".to_owned(), name.to_owned()), ("repository_owner".to_owned(), owner)]);
-        let workflow = format!("workflow:{name}{part}");
-        self.snapshot.resources.push(Resource {
-            name: format!("{name}{part}"),
-            kind: kind.to_owned(),
-            account: self.organization.clone(),
-            runs_as: Some(workflow.clone()),
-            ..Resource::default()
-        });
-        self.snapshot.principals.push(Principal {
-            short: workflow.clone(),
-            account: self.organization.clone(),
-            kind: PrincipalKind::Role,
-            tokens: vec![token],
-            name: workflow,
-            ..Principal::default()
-        });
     }
 
     fn installations(&mut self, place: &str, value: &Value) {
@@ -260,12 +148,12 @@ impl Builder {
                 actions.extend(levels.iter().map(|level| format!("{permission}:{level}")));
             }
             let repositories: Vec<String> = match text(one, "repository_selection").as_str() {
-                "selected" => list(one, "repositories").map(|repository| self.full(repository)).collect(),
-                _ => vec![format!("{}/*", self.organization)],
+                "selected" => list(one, "repositories").map(|repository| self.names.full(repository)).collect(),
+                _ => vec![format!("{}/*", self.names.organization)],
             };
             let administers = actions.iter().any(|action| action == "administration:write");
             let mut resources: Vec<String> = repositories.iter().flat_map(|name| of_role(name, if administers { "admin" } else { "write" })).collect();
-            resources.push(self.organization.clone());
+            resources.push(self.names.organization.clone());
             self.hold(&app, format!("installation of {slug}"), actions, resources);
         }
     }
@@ -273,40 +161,38 @@ impl Builder {
     fn finish(mut self) -> Snapshot {
         let held = std::mem::take(&mut self.held);
         let of = |who: &str| held.get(who).cloned().unwrap_or_default();
-        let slugs: BTreeSet<String> =
-            self.slugs.values().filter_map(|slug| slug.strip_prefix("team:")).map(str::to_owned).chain(self.teams.values().flatten().cloned()).collect();
-        let slugs: BTreeSet<String> = slugs.into_iter().chain(held.keys().filter_map(|who| who.strip_prefix("team:")).map(str::to_owned)).collect();
+        let organization = &self.names.organization;
+        let mut teams: BTreeMap<&String, Vec<String>> = BTreeMap::new();
+        for (slug, users) in &self.names.within {
+            users.iter().for_each(|user| teams.entry(user).or_default().push(format!("team:{organization}/{slug}")));
+        }
+        let told = held.keys().filter_map(|who| who.strip_prefix("team:")).map(str::to_owned);
+        let slugs: BTreeSet<String> = self.names.slugs().map(str::to_owned).chain(told).collect();
         for slug in &slugs {
             let mut policies = of(&format!("team:{slug}"));
             // A team has what the teams above it have.
-            let (mut above, mut seen) = (self.above.get(slug), BTreeSet::new());
-            while let Some(parent) = above.filter(|parent| seen.len() < DEPTH_MAX && seen.insert((*parent).clone())) {
-                policies.extend(of(&format!("team:{parent}")));
-                above = self.above.get(parent);
-            }
-            let name = format!("team:{}/{slug}", self.organization);
-            self.snapshot.groups.push(Group { name, account: self.organization.clone(), policies, editable: Vec::new() });
+            policies.extend(self.names.over(slug).into_iter().flat_map(|parent| of(&format!("team:{parent}"))));
+            let name = format!("team:{organization}/{slug}");
+            self.snapshot.groups.push(Group { name, account: organization.clone(), policies, editable: Vec::new() });
         }
-        for user in std::mem::take(&mut self.users) {
-            let teams = self.teams.get(&user).into_iter().flatten().map(|slug| format!("team:{}/{slug}", self.organization)).collect();
+        let workflows = self.snapshot.principals.iter_mut().filter(|one| one.account == *organization);
+        workflows.for_each(|workflow| workflow.policies = of(&workflow.name));
+        for user in &self.users {
+            let mut policies = of(user);
+            if self.names.members.contains(user) {
+                policies.extend(of(MEMBERS));
+            }
             self.snapshot.principals.push(Principal {
                 short: user.clone(),
-                account: self.organization.clone(),
-                policies: of(&user),
-                groups: teams,
-                name: user,
+                account: organization.clone(),
+                policies,
+                groups: teams.remove(user).unwrap_or_default(),
+                name: user.clone(),
                 ..Principal::default()
             });
         }
         self.snapshot
     }
-}
-
-/// The role that an answer tells, by its name or by its flags.
-fn role_of(value: &Value) -> String {
-    let named = [text(value, "role_name"), text(value, "permission")].into_iter().find(|name| !name.is_empty());
-    let flag = |role: &&str| value.pointer(&format!("/permissions/{role}")).and_then(Value::as_bool) == Some(true);
-    named.unwrap_or_else(|| ["admin", "maintain", "push", "triage", "pull"].iter().find(|role| flag(role)).unwrap_or(&"read").to_string())
 }
 
 /// Resources of a repository that a role is about: an administrator changes what guards it as well.

@@ -2,7 +2,7 @@
 //!
 //! Read is one object an organisation, made of what the REST API prints: `organization`, `members` (with
 //! `role`), `teams` (with `parent`, `members`, `repositories`), `repositories` (with `collaborators`, `keys`,
-//! `environments`, `rulesets`, `branch_protection`), `custom_repository_roles`, `installations` (docs.github.com,
+//! `environments` with `branch_policies`, `rulesets`, `branch_protection`), `custom_repository_roles`, `installations` (docs.github.com,
 //! "Repository roles for an organization", "About rulesets", "OpenID Connect reference").
 //!
 //! A resource is `ORG`, `OWNER/REPO`, a protected branch `OWNER/REPO@BRANCH`, or a guarded environment
@@ -11,8 +11,11 @@
 
 mod build;
 mod guard;
+mod names;
+mod refs;
 #[cfg(test)]
 mod tests;
+mod workflow;
 
 use std::collections::BTreeMap;
 
@@ -105,9 +108,14 @@ fn login(value: &Value) -> Option<String> {
     value.as_str().or_else(|| user.get("login").and_then(Value::as_str)).map(str::to_owned)
 }
 
+/// The name of a role today.
+fn role_name(role: &str) -> &str {
+    ALIASES.iter().find(|(alias, _)| *alias == role).map_or(role, |(_, name)| name)
+}
+
 /// Actions of a repository role; a custom one has those of its base and its own.
 fn actions_of(role: &str, custom: &BTreeMap<String, (String, Vec<String>)>) -> Option<Vec<String>> {
-    let role = ALIASES.iter().find(|(alias, _)| *alias == role).map_or(role, |(_, name)| name);
+    let role = role_name(role);
     if let Some(place) = ROLES.iter().position(|(name, _)| *name == role) {
         return Some(ROLES.iter().take(place + 1).flat_map(|(_, actions)| actions.iter()).map(|action| (*action).to_owned()).collect());
     }

@@ -91,6 +91,54 @@ fn a_trust_of_a_branch_or_environment_of_any_repository_is_entered_where_it_is_o
 }
 
 #[test]
+fn rulesets_leave_open_what_they_exclude() {
+    let guarded = |include: &str, exclude: &str| {
+        let mut corp = corp(false);
+        corp["repositories"][0]["rulesets"] = json!([{"target": "branch", "enforcement": "active", "rules": [{"type": "pull_request", "parameters": {"required_approving_review_count": 1}}],
+            "conditions": {"ref_name": {"include": [include], "exclude": [exclude]}}, "bypass_actors": []}]);
+        corp
+    };
+    let enters = |corp: Value, rest: &str| {
+        let trust = web(HOST, json!({"StringLike": {format!("{HOST}:sub"): format!("repo:corp/shop:{rest}")}}));
+        !of(&across(&estates(&[corp, account(trust)])), "ada").is_empty()
+    };
+    for (include, exclude, rest, open) in [
+        ("~ALL", "", "ref:refs/heads/main", false),
+        ("~ALL", "", "ref:refs/heads/feature", false),
+        ("~ALL", "", "pull_request", false),
+        ("~ALL", "", "ref:refs/tags/v1", true),
+        ("~ALL", "refs/heads/dev/*", "ref:refs/heads/dev/a", true),
+        ("~ALL", "refs/heads/dev/*", "ref:refs/heads/dev/a/b", false),
+        ("~ALL", "refs/heads/dev/*", "ref:refs/heads/main", false),
+        ("~DEFAULT_BRANCH", "refs/heads/main", "ref:refs/heads/main", true),
+        ("refs/heads/release/*", "", "ref:refs/heads/release/1", false),
+        ("refs/heads/release/*", "", "ref:refs/heads/release/1/2", true),
+        ("refs/heads/release/*", "refs/heads/release/x", "ref:refs/heads/release/x", true),
+        ("refs/heads/release/*", "", "ref:refs/heads/other", true),
+    ] {
+        assert_eq!(enters(guarded(include, exclude), rest), open, "{include} without `{exclude}`: {rest}");
+    }
+}
+
+#[test]
+fn an_environment_is_entered_from_the_branches_that_may_deploy() {
+    let trust = || web(HOST, json!({"StringEquals": {format!("{HOST}:sub"): "repo:corp/shop:environment:prod"}}));
+    let with = |protected: bool, names: &[&str]| {
+        let mut corp = corp(protected);
+        let policies: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
+        corp["repositories"][0]["environments"] =
+            json!([{"name": "prod", "deployment_branch_policy": {"protected_branches": false, "custom_branch_policies": true}, "branch_policies": policies}]);
+        across(&estates(&[corp, account(trust())]))
+    };
+    let found = with(false, &["main"]);
+    let hops: Vec<&str> = of(&found, "ada")[0].hops.iter().map(|hop| hop.to.as_str()).collect();
+    assert_eq!(hops, ["workflow:corp/shop", "workflow:corp/shop#prod", ROLE]);
+    assert!(of(&with(true, &["main"]), "ada").is_empty());
+    assert!(!of(&with(true, &["main", "hotfix/*"]), "ada").is_empty());
+    assert_eq!(of(&with(true, &["main"]), "adm")[0].hops[0].capabilities, ["edit-guard"]);
+}
+
+#[test]
 fn another_repository_is_not_trusted() {
     let trust = web(HOST, json!({"StringLike": {format!("{HOST}:sub"): "repo:corp/bank:*"}}));
     assert_eq!(across(&estates(&[corp(false), account(trust)])), []);
