@@ -301,6 +301,7 @@ export interface IncidentDetail extends IncidentRow {
   hubs: string[];
   decided: string[];
   versions: { time: number; what: string; findings: number; severity_id: number }[];
+  versions_before: number;
   risks: EntityRisk[];
   trace_id: string;
 }

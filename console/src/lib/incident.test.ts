@@ -7,7 +7,6 @@ import {
   joinsOf,
   lanes,
   localTimes,
-  newest,
   story,
   UNKNOWN,
 } from "./incident";
@@ -96,12 +95,4 @@ test("a finding that began a group says who joined it", () => {
   expect(joinsOf("c", joins).up).toHaveLength(2);
   expect(joinsOf("b", joins)).toEqual({ up: [], down: [joins[1]] });
   expect(joinsOf("x", joins)).toEqual({ up: [], down: [] });
-});
-
-test("a hub is named once, as it was last", () => {
-  const hub = (n: number) => `user ada (touches ${n} of 40 hosts)`;
-  expect(newest([hub(12), "host p (touches 9 of 9 users)", hub(30)])).toEqual([
-    hub(30),
-    "host p (touches 9 of 9 users)",
-  ]);
 });

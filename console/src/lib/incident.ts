@@ -137,12 +137,6 @@ export function localTimes(text: string, stamp: (ms: number) => string): string 
   );
 }
 
-/** Of several counts of one hub (`host p (touches 12 of 20 users)`) the last, which is the largest. */
-export function newest(hubs: string[]): string[] {
-  const byName = new Map(hubs.map((hub) => [hub.split(" (touches")[0] ?? hub, hub]));
-  return [...byName.values()];
-}
-
 /** The joins of a finding to earlier ones; or, where it began a group, those of later ones to it. */
 export function joinsOf(uid: string, joins: IncidentJoin[]) {
   const up = joins.filter((join) => join.later === uid);

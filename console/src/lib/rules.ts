@@ -45,7 +45,7 @@ export function shownRules(rules: RuleView[], search: DetectionsSearch): RuleVie
 
 export interface Coverage {
   tactic: Named;
-  /** Rules and hunts that can speak about it here. */
+  /** Rules that can speak about it here. */
   able: number;
   /** Rules that exist and cannot. */
   unable: number;

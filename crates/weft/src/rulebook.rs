@@ -3,13 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use weft_analytics::sigma::Fault;
+use weft_analytics::sigma::condition::Condition;
+use weft_analytics::sigma::correlation::Correlation;
 use weft_analytics::sigma::fields::Kind;
 use weft_analytics::sigma::lint::{Verdict, lint};
 use weft_analytics::sigma::rule::{Body, Rule};
 use weft_analytics::{Engine, FieldMap};
-use weft_console::api::{Named, RuleKind, RuleState, RuleView};
+use weft_console::api::{RuleKind, RuleState, RuleView};
 use weft_ingest::Registry;
 use weft_model::{Technique, attack};
+
+use crate::mesh::incidents::named;
 
 /// Characters of a description that are shown.
 const DESCRIPTION_CHARS_MAX: usize = 400;
@@ -105,7 +109,8 @@ fn chain(rules: &[&Rule], views: &mut [RuleView]) -> bool {
         let Body::Correlation(correlation) = &rule.body else { continue };
         let members: Vec<&RuleView> = correlation.rules.iter().filter_map(|name| views.get(*places.get(name.as_str())?)).collect();
         let connectors: BTreeSet<String> = members.iter().flat_map(|member| &member.connectors).cloned().collect();
-        let dead = !members.is_empty() && members.iter().all(|member| member.state == RuleState::Never);
+        let is_never = |name: &String| places.get(name.as_str()).and_then(|place| views.get(*place)).is_some_and(|member| member.state == RuleState::Never);
+        let dead = if needs_all(correlation) { correlation.rules.iter().any(is_never) } else { !members.is_empty() && correlation.rules.iter().all(is_never) };
         let Some(view) = views.get_mut(at) else { continue };
         let connectors: Vec<String> = connectors.into_iter().collect();
         if connectors.len() > view.connectors.len() {
@@ -113,10 +118,23 @@ fn chain(rules: &[&Rule], views: &mut [RuleView]) -> bool {
         }
         if dead && view.state != RuleState::Never {
             (view.state, news) = (RuleState::Never, true);
-            view.reason = Some("the correlation can never fire here: none of its rules can".to_owned());
+            view.reason = Some(
+                if needs_all(correlation) {
+                    "the correlation can never fire here: it needs all of its rules, and not all can"
+                } else {
+                    "the correlation can never fire here: none of its rules can"
+                }
+                .to_owned(),
+            );
         }
     }
     news
+}
+
+/// Whether each of its rules must have met.
+fn needs_all(correlation: &Correlation) -> bool {
+    let is_rule = |part: &Condition| matches!(part, Condition::Selection(_));
+    matches!(&correlation.condition, Some(Condition::And(parts)) if parts.iter().all(is_rule) && parts.len() == correlation.rules.len())
 }
 
 /// Ids of the tactics of a technique: the rule's, or all that ATT&CK gives it.
@@ -126,10 +144,6 @@ fn tactics(technique: &Technique) -> Vec<&'static str> {
     }
     let names = attack::by_id(&technique.uid).into_iter().flat_map(|entry| entry.tactics());
     names.filter_map(attack::tactic).map(|(id, _)| id).collect()
-}
-
-fn named(id: &str) -> Named {
-    Named { uid: id.to_owned(), name: attack::by_id(id).map_or(id, |entry| entry.name).to_owned() }
 }
 
 #[cfg(test)]
@@ -151,6 +165,7 @@ mod tests {
         let text = [
             rule("00000000-0000-0000-0000-000000000001", "category: process_creation\n  product: windows", "Image: a"),
             rule("00000000-0000-0000-0000-000000000002", "product: nothing_here", "a: b"),
+            "title: t\nid: 00000000-0000-0000-0000-000000000004\nstatus: test\nlevel: high\ncorrelation:\n  type: temporal\n  rules: [00000000-0000-0000-0000-000000000001, 00000000-0000-0000-0000-000000000002]\n  group-by: [a]\n  timespan: 5m\n".to_owned(),
             "title: c\nid: 00000000-0000-0000-0000-000000000003\nstatus: test\nlevel: high\ncorrelation:\n  type: event_count\n  rules: [00000000-0000-0000-0000-000000000002]\n  group-by: [a]\n  timespan: 5m\n  condition:\n    gte: 3\n".to_owned(),
         ]
         .join("---\n");
@@ -158,8 +173,9 @@ mod tests {
         assert!(faults.iter().all(|fault| !fault.refused), "{faults:?}");
         let views = of(&engine, &fields, &registry);
         let states: Vec<RuleState> = views.iter().map(|view| view.state).collect();
-        assert_eq!(states, [RuleState::Ready, RuleState::Never, RuleState::Never], "{views:?}");
+        assert_eq!(states, [RuleState::Ready, RuleState::Never, RuleState::Never, RuleState::Never], "{views:?}");
         assert!(views[0].connectors.contains(&"windows".to_owned()) && views[0].tactics.contains(&"TA0006".to_owned()), "{:?}", views[0]);
-        assert!(views[1].reason.as_deref().unwrap().contains("can never fire here") && views[2].reason.as_deref().unwrap().contains("none of its rules"));
+        assert!(views[1].reason.as_deref().unwrap().contains("can never fire here") && views[3].reason.as_deref().unwrap().contains("none of its rules"));
+        assert!(views[2].reason.as_deref().unwrap().contains("it needs all of its rules"), "{:?}", views[2]);
     }
 }

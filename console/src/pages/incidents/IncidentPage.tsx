@@ -1,9 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
-import { get } from "../../api/client";
+import { ApiError, get } from "../../api/client";
 import type { IncidentDetail } from "../../api/types";
-import { localTimes, newest, STATES, story, VERDICTS } from "../../lib/incident";
+import { inText } from "../../app/keys";
+import { count } from "../../lib/format";
+import { localTimes, STATES, story, VERDICTS } from "../../lib/incident";
 import { span, stamp } from "../../lib/time";
 import page from "../../parts/Page.module.css";
 import { Severity } from "../../parts/Severity";
@@ -30,10 +32,10 @@ export function IncidentPage() {
   if (incident.isPending) return <Loading what="the incident" />;
   if (incident.isError && !incident.data)
     return <Failure error={incident.error} retry={() => void incident.refetch()} />;
-  return <Whole key={uid} incident={incident.data} gone={incident.isError} />;
+  return <Whole key={uid} incident={incident.data} fault={incident.error} />;
 }
 
-function Whole({ incident, gone }: { incident: IncidentDetail; gone: boolean }) {
+function Whole({ incident, fault }: { incident: IncidentDetail; fault: Error | null }) {
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   useFindingKeys();
   const kept = incident.members.filter((one) => chosen.has(one.uid)).map((one) => one.uid);
@@ -46,7 +48,7 @@ function Whole({ incident, gone }: { incident: IncidentDetail; gone: boolean }) 
     <div className={page.page} tabIndex={0} role="region" aria-label="Incident">
       <div className={list.inner}>
         <div className={list.main}>
-          <Head incident={incident} gone={gone} />
+          <Head incident={incident} fault={fault} />
           <Actions incident={incident} chosen={kept} onDone={() => setChosen(new Set())} />
           <Story incident={incident} />
           <h2 className={page.heading}>Across tools</h2>
@@ -78,13 +80,7 @@ function Whole({ incident, gone }: { incident: IncidentDetail; gone: boolean }) 
 function useFindingKeys() {
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
-      const target = event.target as HTMLElement;
-      if (event.altKey || event.ctrlKey || event.metaKey) return;
-      if (
-        /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) &&
-        target.getAttribute("type") !== "checkbox"
-      )
-        return;
+      if (inText(event) || event.altKey || event.ctrlKey || event.metaKey) return;
       const step = event.key === "j" ? 1 : event.key === "k" ? -1 : 0;
       if (step === 0) return;
       const all = [...document.querySelectorAll<HTMLElement>("article[data-finding]")];
@@ -98,7 +94,7 @@ function useFindingKeys() {
   }, []);
 }
 
-function Head({ incident, gone }: { incident: IncidentDetail; gone: boolean }) {
+function Head({ incident, fault }: { incident: IncidentDetail; fault: Error | null }) {
   const facts: [string, string][] = [
     ["First evidence", stamp(incident.first_evidence)],
     ["Last evidence", stamp(incident.last_evidence)],
@@ -126,9 +122,11 @@ function Head({ incident, gone }: { incident: IncidentDetail; gone: boolean }) {
           Its own events
         </Link>
       </p>
-      {gone ? (
+      {fault ? (
         <p className={list.fault} role="alert">
-          It is part of another incident now, or too old to grow; this is how it was.
+          {fault instanceof ApiError && fault.code === "not_found"
+            ? "It is part of another incident now, or too old to grow; this is how it was."
+            : `This is how it was: ${fault.message}.`}
         </p>
       ) : null}
       {incident.closing ? (
@@ -194,6 +192,9 @@ function Changes({ incident }: { incident: IncidentDetail }) {
       {incident.versions.length === 0 ? (
         <p className="dim">Not told yet; it is within seconds.</p>
       ) : null}
+      {incident.versions_before > 0 ? (
+        <p className="dim">{count(incident.versions_before)} changes came before these.</p>
+      ) : null}
       <ol className={css.changes}>
         {incident.versions.map((version, at) => (
           <li key={at}>
@@ -213,7 +214,7 @@ function Hubs({ hubs }: { hubs: string[] }) {
       <h2 id="incident-hubs">Joined nothing</h2>
       <p className="dim">Too much touches these:</p>
       <ul className={css.plain}>
-        {newest(hubs).map((hub) => (
+        {hubs.map((hub) => (
           <li key={hub}>{hub}</li>
         ))}
       </ul>

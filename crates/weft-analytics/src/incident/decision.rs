@@ -7,6 +7,8 @@ use super::{Closing, Incident, Verdict, uid_of};
 
 /// Most decisions that are kept.
 pub const DECISIONS_MAX: usize = 10_000;
+/// Most findings that one decision names.
+const NAMED_MAX: usize = 100_000;
 /// Longest reason and name, in characters.
 pub const TEXT_CHARS_MAX: usize = 500;
 
@@ -135,6 +137,34 @@ impl Decision {
         let left = |(uid, finding): &(String, String)| leave.contains(finding) || leave.iter().any(|first| uid_of(first) == *uid);
         let stayed = |(uid, finding): &(String, String)| stay.contains(finding) || uid == incident;
         later.iter().any(|later| matches!(&later.what, What::Merge(named) if named.iter().any(left) && named.iter().any(|one| !left(one) && stayed(one))))
+    }
+
+    /// Findings by which it is found again: an incident that forgets one of them forgets what was decided. Of a
+    /// split none, which is about all that it names.
+    pub(super) fn anchors(&self) -> Vec<&str> {
+        match &self.what {
+            What::Merge(named) => named.iter().map(|(_, finding)| finding.as_str()).collect(),
+            What::Split(..) => Vec::new(),
+            What::Close(closing) => vec![&closing.finding],
+            What::Reopen(_, finding) | What::Assign(_, finding, _) => vec![finding],
+        }
+    }
+
+    /// Whether what it holds is within bounds; for one that somebody else made.
+    ///
+    /// # Errors
+    /// For a person: what is too long.
+    pub fn check(&self) -> Result<(), String> {
+        let (texts, uids): (Vec<&str>, usize) = match &self.what {
+            What::Merge(named) => (Vec::new(), named.len()),
+            What::Split(_, leave, stay) => (Vec::new(), leave.len() + stay.len()),
+            What::Close(closing) => (closing.kinds.iter().map(String::as_str).chain([closing.reason.as_str()]).collect(), 1),
+            What::Reopen(..) => (Vec::new(), 1),
+            What::Assign(.., owner) => (owner.iter().map(String::as_str).collect(), 1),
+        };
+        let mut words = texts.into_iter().chain([self.by.as_str(), self.incident()]).chain(self.anchors());
+        words.try_for_each(|text| bounded(text, "a text of a decision").map(drop))?;
+        if uids > NAMED_MAX { Err(format!("a decision names at most {NAMED_MAX} findings")) } else { Ok(()) }
     }
 
     /// Whether it says something about an incident of these findings.

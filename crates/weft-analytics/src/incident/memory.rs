@@ -113,19 +113,33 @@ impl Incidents {
         self.changed = true;
     }
 
-    /// A person decided.
+    /// What persons decided, with one decision more: to be kept first, and obeyed then ([`Incidents::obey`]).
+    /// When there are too many, those go whose findings nobody knows any more.
     ///
     /// # Errors
-    /// For a person: too many decisions are kept already.
-    pub fn decide(&mut self, decision: Decision) -> Result<(), String> {
-        if self.decisions.len() >= DECISIONS_MAX {
-            return Err(format!("{DECISIONS_MAX} decisions about incidents are kept already"));
+    /// For a person: too many decisions are about incidents that are still known.
+    pub fn decisions_with(&self, decision: Decision) -> Result<Vec<Decision>, String> {
+        let mut all = self.decisions.clone();
+        if all.contains(&decision) {
+            return Ok(all);
         }
-        if !self.decisions.contains(&decision) {
-            self.decisions.push(decision);
+        if all.len() >= DECISIONS_MAX {
+            let past: BTreeSet<&str> = self.pasts.values().flat_map(|past| &past.members).map(|member| member.uid.as_str()).collect();
+            all.retain(|decision| decision.concerns(&|finding| self.places.contains_key(finding) || past.contains(finding)));
+        }
+        if all.len() >= DECISIONS_MAX {
+            return Err(format!("{DECISIONS_MAX} decisions are about incidents that may still grow: no more can be kept now"));
+        }
+        all.push(decision);
+        Ok(all)
+    }
+
+    /// Obeys these decisions from now on.
+    pub fn obey(&mut self, decisions: Vec<Decision>) {
+        if self.decisions != decisions {
+            self.decisions = decisions;
             self.changed = true;
         }
-        Ok(())
     }
 
     /// What persons decided.
@@ -222,13 +236,14 @@ impl Incidents {
         let settled = keys.partition_point(|(time, _)| *time < self.settled);
         let nodes: Vec<&Node> = self.live.values().take(settled).collect();
         let (mut pasts, mut of): (BTreeMap<String, Past>, BTreeMap<usize, String>) = (BTreeMap::new(), BTreeMap::new());
+        let decided: BTreeSet<&str> = self.decisions.iter().flat_map(Decision::anchors).collect();
         for (incident, places) in groups(&nodes, &self.known, &self.decisions, &self.pasts) {
             let stay: Vec<usize> = places.iter().copied().filter(|place| *place >= gone).collect();
             if stay.is_empty() || (incident.joins.is_empty() && incident.members.len() == stay.len()) {
                 continue;
             }
             let here: BTreeSet<&str> = stay.iter().filter_map(|place| nodes.get(*place)).map(|node| node.member.uid.as_str()).collect();
-            pasts.insert(incident.uid.clone(), Past::of(&incident, &here));
+            pasts.insert(incident.uid.clone(), Past::of(&incident, &here, &decided));
             of.extend(stay.into_iter().map(|place| (place, incident.uid.clone())));
         }
         for (place, key) in keys.iter().enumerate().take(settled) {
@@ -292,15 +307,21 @@ impl Said {
 }
 
 impl Past {
-    /// What is final of an incident, and those of its findings that do not stay.
-    fn of(incident: &Incident, stay: &BTreeSet<&str>) -> Self {
+    /// What is final of an incident, and those of its findings that do not stay; `decided` are findings by which
+    /// decisions are found again.
+    fn of(incident: &Incident, stay: &BTreeSet<&str>, decided: &BTreeSet<&str>) -> Self {
         let mut members: Vec<Member> = incident.members.iter().filter(|member| !stay.contains(member.uid.as_str())).cloned().collect();
-        let over = members.len().saturating_sub(PAST_MEMBERS_MAX);
-        // The beginning of the story stays with the newest of it.
-        members.drain(over.min(1)..over);
+        let before = members.len();
+        let (mut over, mut first) = (before.saturating_sub(PAST_MEMBERS_MAX + 1), true);
+        // The beginning of the story stays with the newest of it, and what persons decided by.
+        members.retain(|member| {
+            let goes = over > 0 && !std::mem::take(&mut first) && !decided.contains(member.uid.as_str());
+            over -= usize::from(goes);
+            !goes
+        });
         let kept = |join: &&Join| stay.contains(join.later.as_str()) || members.iter().any(|member| member.uid == join.later);
         let joins = incident.joins.iter().filter(kept).cloned().collect();
-        let dropped = over.saturating_sub(over.min(1)) as u64;
+        let dropped = (before - members.len()) as u64;
         Self {
             begin: incident.detected(),
             joins,
@@ -309,5 +330,52 @@ impl Past {
             hubs: incident.hubs.clone(),
             members,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn long(findings: usize) -> Incident {
+        let member = |at: usize| Member {
+            time: Timestamp(at as i64),
+            uid: format!("f{at}"),
+            analytic: String::new(),
+            title: String::new(),
+            severity_id: 3,
+            techniques: Vec::new(),
+            tactics: Vec::new(),
+            begin: Timestamp(at as i64),
+            evidence: Vec::new(),
+            entities: Vec::new(),
+        };
+        Incident { members: (0..findings).map(member).collect(), ..Incident::with_members("i", &[], &Known::default(), Vec::new()) }
+    }
+
+    #[test]
+    fn what_persons_decided_by_is_not_forgotten_with_the_middle_of_a_long_story() {
+        let past = Past::of(&long(2000), &BTreeSet::new(), &BTreeSet::from(["f700"]));
+        let has = |uid: &str| past.members.iter().any(|member| member.uid == uid);
+        assert!(has("f0") && has("f700") && has("f1999") && !has("f701"));
+        assert_eq!(past.members.len() as u64 + past.forgotten, 2000);
+        let short = Past::of(&long(20), &BTreeSet::new(), &BTreeSet::new());
+        assert_eq!((short.members.len(), short.forgotten), (20, 0));
+    }
+
+    #[test]
+    fn decisions_about_nothing_that_is_known_make_room_for_new_ones() {
+        let decision = |finding: &str, at: i64| {
+            let mut incident = long(1);
+            incident.members.iter_mut().for_each(|member| finding.clone_into(&mut member.uid));
+            Decision::assign(&incident, "ada", "eve", Timestamp(at)).unwrap()
+        };
+        let old: Vec<Decision> = (0..DECISIONS_MAX as i64).map(|at| decision("gone", at)).collect();
+        let incidents = Incidents::new(Arc::default(), old);
+        assert_eq!(incidents.decisions_with(decision("new", -1)).unwrap().len(), 1);
+        let mut full = Incidents::new(Arc::default(), (0..DECISIONS_MAX as i64).map(|at| decision("here", at)).collect());
+        full.places.insert("here".to_owned(), Timestamp(0));
+        assert!(full.decisions_with(decision("here", -1)).unwrap_err().contains("no more can be kept"));
+        assert_eq!(full.decisions_with(decision("here", 5)).unwrap().len(), DECISIONS_MAX, "the same again is nothing new");
     }
 }

@@ -195,8 +195,10 @@ pub struct IncidentDetail {
     pub hubs: Vec<String>,
     /// What persons decided, in words.
     pub decided: Vec<String>,
-    /// Every change, oldest first.
+    /// The newest changes, oldest first.
     pub versions: Vec<IncidentVersion>,
+    /// Changes before these.
+    pub versions_before: u64,
     /// Risk of its entities, highest first.
     pub risks: Vec<EntityRisk>,
     /// Trace of its events.

@@ -80,6 +80,7 @@ pub(super) fn detail(now: i64) -> IncidentDetail {
         hubs: vec!["host proxy-1: 40 users".to_owned()],
         decided: vec!["console gave it to lena.fox".to_owned()],
         versions: vec![IncidentVersion { time: now - 3_400_000, what: "told first".to_owned(), findings: 2, severity_id: 4 }],
+        versions_before: 0,
         risks: risks(now),
         trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned(),
     }

@@ -5,8 +5,8 @@ mod view;
 
 pub(crate) use view::named;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -22,6 +22,14 @@ use crate::state::incidents as kept;
 /// How long incidents that were put together are shown: putting them together costs a look at every finding.
 const FRESH: Duration = Duration::from_millis(500);
 
+/// Incidents that were put together.
+#[derive(Default)]
+struct Last {
+    known: Option<(Instant, Arc<Vec<Incident>>)>,
+    /// Decisions that were obeyed: what was put together before one of them is not kept after it.
+    decisions: u64,
+}
+
 /// The tools of an incident.
 struct Tools {
     /// Its findings, and when its last evidence was, as of then.
@@ -33,7 +41,7 @@ struct Tools {
 #[derive(Default)]
 pub(crate) struct Desk {
     /// Those that were put together last, and when.
-    last: Mutex<Option<(Instant, Arc<Vec<Incident>>)>>,
+    last: Mutex<Last>,
     /// By incident.
     tools: Mutex<HashMap<String, Tools>>,
     /// One decision is kept at a time.
@@ -55,7 +63,7 @@ pub(super) async fn one(mesh: &Mesh, uid: &str) -> Result<Option<IncidentDetail>
     let all = current(mesh).await?;
     let Some(incident) = all.iter().find(|incident| incident.uid == uid) else { return Ok(None) };
     let lake = mesh.pipeline.lake();
-    let told = told::of(lake, &[incident], &|_, _| true).await?;
+    let told = told::of(lake, &[incident], &view::is_named).await?;
     let versions = told::versions(lake, uid).await?;
     let pipeline = mesh.pipeline.clone();
     let scores = tokio::task::spawn_blocking(move || pipeline.risks(Preset::Weft)).await.map_err(internal)?;
@@ -65,7 +73,9 @@ pub(super) async fn one(mesh: &Mesh, uid: &str) -> Result<Option<IncidentDetail>
 
 /// Makes a decision of what a person asks for, keeps it, and obeys.
 pub(super) async fn act(mesh: &Mesh, action: IncidentAction, by: &str) -> Result<(), ApiError> {
-    let all = current(mesh).await?;
+    // Nobody decides between the look and the decision.
+    let _turn = mesh.desk.deciding.lock().await;
+    let all = put_together(mesh).await?;
     let find = |uid: &String| {
         let found = all.iter().find(|incident| incident.uid == *uid);
         found.ok_or_else(|| ApiError::not_found(format!("there is no incident `{uid}` that may still grow")))
@@ -80,16 +90,26 @@ pub(super) async fn act(mesh: &Mesh, action: IncidentAction, by: &str) -> Result
         IncidentAction::Reopen { incident } => Decision::reopen(find(incident)?, by, now()),
         IncidentAction::Assign { incident, owner } => Decision::assign(find(incident)?, owner, by, now()),
     };
-    decide(mesh, decision.map_err(|reason| ApiError::new(ErrorCode::Conflict, reason))?).await
+    obey(mesh, decision.map_err(conflict)?).await
 }
 
-/// Keeps a decision, obeys it, and tells it as an event.
+/// Takes a decision that was made elsewhere.
 pub(super) async fn decide(mesh: &Mesh, decision: Decision) -> Result<(), ApiError> {
+    decision.check().map_err(conflict)?;
     let _turn = mesh.desk.deciding.lock().await;
-    kept::keep(&*mesh.state, &decision).await.map_err(internal)?;
+    obey(mesh, decision).await
+}
+
+/// Keeps a decision, obeys it, and tells it as an event. INVARIANT: nobody else decides meanwhile.
+async fn obey(mesh: &Mesh, decision: Decision) -> Result<(), ApiError> {
     let event = event(&decision, now());
-    mesh.pipeline.decide(decision).map_err(|error| ApiError::new(ErrorCode::Conflict, error))?;
-    mesh.desk.last.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let decisions = mesh.pipeline.decisions_with(decision).map_err(conflict)?;
+    kept::keep_all(&*mesh.state, &decisions).await.map_err(internal)?;
+    mesh.pipeline.obey(decisions);
+    {
+        let mut last = last(mesh);
+        (last.known, last.decisions) = (None, last.decisions + 1);
+    }
     // It is kept and obeyed: an event that the log does not take now is no reason to say that it is not.
     if let Err(error) = mesh.respond.journal.keep(vec![event]).await {
         tracing::error!(error, "a decision about an incident could not be told as an event");
@@ -123,14 +143,32 @@ fn verdict_of(verdict: IncidentVerdict) -> Verdict {
 }
 
 async fn current(mesh: &Mesh) -> Result<Arc<Vec<Incident>>, ApiError> {
-    let known = mesh.desk.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let (known, decisions) = {
+        let last = last(mesh);
+        (last.known.clone(), last.decisions)
+    };
     if let Some((_, all)) = known.filter(|(since, _)| since.elapsed() < FRESH) {
         return Ok(all);
     }
-    let pipeline = mesh.pipeline.clone();
-    let all = Arc::new(tokio::task::spawn_blocking(move || pipeline.incidents()).await.map_err(internal)?);
-    *mesh.desk.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), Arc::clone(&all)));
+    let all = Arc::new(put_together(mesh).await?);
+    let mut last = last(mesh);
+    if last.decisions == decisions {
+        last.known = Some((Instant::now(), Arc::clone(&all)));
+    }
     Ok(all)
+}
+
+async fn put_together(mesh: &Mesh) -> Result<Vec<Incident>, ApiError> {
+    let pipeline = mesh.pipeline.clone();
+    tokio::task::spawn_blocking(move || pipeline.incidents()).await.map_err(internal)
+}
+
+fn last(mesh: &Mesh) -> MutexGuard<'_, Last> {
+    mesh.desk.last.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn conflict(reason: String) -> ApiError {
+    ApiError::new(ErrorCode::Conflict, reason)
 }
 
 /// The tools of each incident; those that did not grow are not asked for again.
@@ -138,7 +176,8 @@ async fn tools(mesh: &Mesh, all: &[Incident]) -> Result<HashMap<String, Vec<Stri
     let state = |incident: &Incident| (incident.findings(), incident.last_evidence());
     let new: Vec<&Incident> = {
         let mut known = mesh.desk.tools.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|uid, _| all.iter().any(|incident| incident.uid == *uid));
+        let here: HashSet<&str> = all.iter().map(|incident| incident.uid.as_str()).collect();
+        known.retain(|uid, _| here.contains(uid.as_str()));
         let is_known = |incident: &&Incident| known.get(&incident.uid).is_some_and(|tools| tools.as_of == state(incident) && !tools.names.is_empty());
         all.iter().filter(|incident| !is_known(incident)).collect()
     };

@@ -119,11 +119,16 @@ impl Pipeline {
         held(&self.shared.sums.risk).scores(preset, now())
     }
 
-    /// A person decided about incidents; it was kept before.
+    /// What persons decided about incidents, with one decision more: to be kept, and obeyed then.
     ///
     /// # Errors
     /// For a person: too many decisions.
-    pub fn decide(&self, decision: Decision) -> Result<(), String> {
-        held(&self.shared.sums.incidents).decide(decision)
+    pub fn decisions_with(&self, decision: Decision) -> Result<Vec<Decision>, String> {
+        held(&self.shared.sums.incidents).decisions_with(decision)
+    }
+
+    /// Obeys decisions that were kept.
+    pub fn obey(&self, decisions: Vec<Decision>) {
+        held(&self.shared.sums.incidents).obey(decisions);
     }
 }

@@ -1,6 +1,7 @@
 //! What persons decided about incidents, kept beside the lake; and findings of any tool in event batches.
 
 use weft_analytics::incident::Decision;
+use weft_analytics::incident::decision::DECISIONS_MAX;
 use weft_model::event::row_to_json;
 use weft_model::{DETECTION_FINDING, EventBatch, Finding};
 
@@ -25,7 +26,7 @@ pub async fn decisions(state: &dyn StateStore) -> Result<Vec<Decision>, StateErr
     serde_json::from_str(&kept).map_err(|error| StateError(format!("what was decided about incidents cannot be read: {error}")))
 }
 
-/// Keeps one more.
+/// Keeps one more, while no mesh runs; the oldest goes where there are too many.
 ///
 /// # Errors
 /// The store failed.
@@ -34,7 +35,16 @@ pub async fn keep(state: &dyn StateStore, decision: &Decision) -> Result<(), Sta
     if !all.contains(decision) {
         all.push(decision.clone());
     }
-    let text = serde_json::to_string(&all).map_err(|error| StateError(error.to_string()))?;
+    let over = all.len().saturating_sub(DECISIONS_MAX);
+    keep_all(state, all.get(over..).unwrap_or_default()).await
+}
+
+/// Keeps these and no other ones.
+///
+/// # Errors
+/// The store failed.
+pub async fn keep_all(state: &dyn StateStore, decisions: &[Decision]) -> Result<(), StateError> {
+    let text = serde_json::to_string(decisions).map_err(|error| StateError(error.to_string()))?;
     state.set_setting(DECISIONS, &text).await
 }
 

@@ -15,8 +15,8 @@ use crate::mesh::cells;
 
 /// Values of one list of a statement.
 const LIST_MAX: usize = 500;
-/// Events and findings of an incident that are asked for.
-pub(super) const NAMED_MAX: usize = 2_000;
+/// Events of an incident that are asked for, the newest findings first.
+const NAMED_MAX: usize = 10_000;
 /// Findings of each analytic, and events of each, by which the tools of a list are known.
 const FEW: usize = 5;
 /// Versions that are shown.
@@ -37,15 +37,15 @@ pub(super) struct Event {
 pub(super) struct Told {
     /// Events that tell findings, by the finding.
     pub(super) findings: HashMap<String, Event>,
-    /// Events of evidence.
-    pub(super) events: HashMap<String, Event>,
+    /// Events of evidence; none in those that were asked for and are not in the lake any more.
+    pub(super) events: HashMap<String, Option<Event>>,
 }
 
 impl Told {
     /// The products that a finding comes from.
     pub(super) fn tools_of(&self, member: &Member) -> BTreeSet<String> {
         let own = self.findings.get(&member.uid).into_iter();
-        let events = member.evidence.iter().filter_map(|(uid, ..)| self.events.get(uid));
+        let events = member.evidence.iter().filter_map(|(uid, ..)| self.events.get(uid)?.as_ref());
         own.chain(events).filter_map(|event| event.tool.clone()).filter(|tool| tool != OWN_PRODUCT).collect()
     }
 
@@ -56,28 +56,40 @@ impl Told {
     }
 }
 
-/// Whether the lake is asked for a finding: its place among those of its analytic, and that of the event in it.
-pub(super) fn few(finding: usize, event: usize) -> bool {
-    finding < FEW && event < FEW
+/// Whether the lake is asked for an event: the place of its finding among all of the incident, and among those of
+/// its analytic, the newest first; and its own place in the finding.
+pub(super) struct Place {
+    /// Findings that are newer.
+    pub(super) finding: usize,
+    /// Findings in all.
+    pub(super) findings: usize,
+    /// Findings of the same analytic that are newer.
+    pub(super) of_analytic: usize,
+    /// Events of the finding before it.
+    pub(super) event: usize,
+}
+
+/// As many as tell the tools.
+pub(super) fn few(place: &Place) -> bool {
+    place.of_analytic < FEW && place.event < FEW
 }
 
 /// Asks for findings of incidents and their events, as many as are wanted.
-pub(super) async fn of(lake: &Lake, incidents: &[&Incident], wanted: &(dyn Fn(usize, usize) -> bool + Sync)) -> Result<Told, ApiError> {
+pub(super) async fn of(lake: &Lake, incidents: &[&Incident], wanted: &(dyn Fn(&Place) -> bool + Sync)) -> Result<Told, ApiError> {
     let (mut findings, mut events): (Vec<&str>, BTreeMap<u32, Vec<&str>>) = (Vec::new(), BTreeMap::new());
     for incident in incidents {
-        let mut places: HashMap<&str, usize> = HashMap::new();
-        let mut named = 0;
-        for member in &incident.members {
-            let place = places.entry(&member.analytic).or_default();
-            if wanted(*place, 0) && named < NAMED_MAX {
+        let (mut places, mut named): (HashMap<&str, usize>, usize) = (HashMap::new(), 0);
+        for (at, member) in incident.members.iter().rev().enumerate() {
+            let of_analytic = places.entry(&member.analytic).or_default();
+            let place = |event| Place { finding: at, findings: incident.members.len(), of_analytic: *of_analytic, event };
+            if wanted(&place(0)) && named < NAMED_MAX {
                 findings.push(&member.uid);
-                let some = member.evidence.iter().enumerate().filter(|(at, _)| wanted(*place, *at)).take(NAMED_MAX - named);
-                for (_, (uid, class, _)) in some {
+                for (_, (uid, class, _)) in member.evidence.iter().enumerate().filter(|(event, _)| wanted(&place(*event))).take(NAMED_MAX - named) {
                     named += 1;
                     events.entry(*class).or_default().push(uid);
                 }
             }
-            *place += 1;
+            *of_analytic += 1;
         }
     }
     let begin = incidents.iter().map(|incident| incident.first_evidence().0).min().unwrap_or(0);
@@ -90,7 +102,9 @@ pub(super) async fn of(lake: &Lake, incidents: &[&Incident], wanted: &(dyn Fn(us
     for (class, uids) in &events {
         for some in uids.chunks(LIST_MAX) {
             let by = format!("metadata['uid'] IN ({})", quoted(some));
-            told.events.extend(look(lake, ClassUid(*class), "metadata['uid']", &format!("time BETWEEN {begin} AND {end} AND {by}")).await?);
+            told.events.extend(some.iter().map(|uid| ((*uid).to_owned(), None)));
+            let found = look(lake, ClassUid(*class), "metadata['uid']", &format!("time BETWEEN {begin} AND {end} AND {by}")).await?;
+            told.events.extend(found.into_iter().map(|(uid, event)| (uid, Some(event))));
         }
     }
     Ok(told)
@@ -100,7 +114,7 @@ pub(super) async fn of(lake: &Lake, incidents: &[&Incident], wanted: &(dyn Fn(us
 async fn look(lake: &Lake, class: ClassUid, key: &str, condition: &str) -> Result<Vec<(String, Event)>, ApiError> {
     let table = table_name(class);
     let sql = format!(
-        "SELECT {key} AS key, metadata['uid'] AS uid, metadata['product']['name'] AS product, message FROM \"{table}\" WHERE {condition} ORDER BY time LIMIT {}",
+        "SELECT {key} AS key, metadata['uid'] AS uid, metadata['product']['name'] AS product, message FROM \"{table}\" WHERE {condition} ORDER BY time DESC LIMIT {}",
         LIST_MAX * 4
     );
     let found = match lake.session(QueryOptions::default()).collect(&sql).await {
@@ -113,21 +127,31 @@ async fn look(lake: &Lake, class: ClassUid, key: &str, condition: &str) -> Resul
         let (key, uid) = (texts.next()??, texts.next()??);
         Some((key, Event { uid, tool: texts.next()?, message: texts.next()? }))
     };
-    Ok(cells::rows(&found.batches).into_iter().filter_map(event).collect())
+    // The newest comes last, and so counts.
+    Ok(cells::rows(&found.batches).into_iter().rev().filter_map(event).collect())
 }
 
-/// Every version of an incident that was told, oldest first.
-pub(super) async fn versions(lake: &Lake, uid: &str) -> Result<Vec<IncidentVersion>, ApiError> {
+/// The newest versions of an incident that were told, oldest first, and how many there were before them.
+pub(super) async fn versions(lake: &Lake, uid: &str) -> Result<(Vec<IncidentVersion>, u64), ApiError> {
     let table = table_name(INCIDENT_FINDING);
-    let trace = TraceId::of(uid);
-    let sql = format!("SELECT * FROM \"{table}\" WHERE metadata['correlation_uid'] = '{}' ORDER BY time LIMIT {VERSIONS_MAX}", trace.as_str());
-    let found = match lake.session(QueryOptions::default()).collect(&sql).await {
-        Ok(found) => found,
-        Err(QueryError::Sql { message }) if hunting::missing(&message).is_some() => return Ok(Vec::new()),
-        Err(error) => return Err(api_error(error)),
+    let of = format!("FROM \"{table}\" WHERE metadata['correlation_uid'] = '{}' AND class_uid = {INCIDENT_FINDING}", TraceId::of(uid).as_str());
+    let ask = async |sql: String| match lake.session(QueryOptions::default()).collect(&sql).await {
+        Ok(found) => Ok(Some(found)),
+        Err(QueryError::Sql { message }) if hunting::missing(&message).is_some() => Ok(None),
+        Err(error) => Err(api_error(error)),
     };
-    let events: Vec<Value> = found.batches.iter().flat_map(|batch| (0..batch.num_rows()).map(|row| row_to_json(batch, row))).collect();
-    Ok(super::view::versions(&events))
+    // One more than is shown: what is new in the first is told by it.
+    let columns = "class_uid, time, severity_id, status_detail, unmapped";
+    let Some(found) = ask(format!("SELECT {columns} {of} ORDER BY time DESC LIMIT {}", VERSIONS_MAX + 1)).await? else { return Ok((Vec::new(), 0)) };
+    let mut events: Vec<Value> = found.batches.iter().flat_map(|batch| (0..batch.num_rows()).map(|row| row_to_json(batch, row))).collect();
+    events.reverse();
+    let mut versions = super::view::versions(&events);
+    if versions.len() <= VERSIONS_MAX {
+        return Ok((versions, 0));
+    }
+    versions.remove(0);
+    let all = ask(format!("SELECT count(*) {of}")).await?.and_then(|found| cells::rows(&found.batches).first()?.first()?.as_u64()).unwrap_or(0);
+    Ok((versions, all.saturating_sub(VERSIONS_MAX as u64)))
 }
 
 fn quoted(values: &[&str]) -> String {

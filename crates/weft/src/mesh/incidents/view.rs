@@ -11,7 +11,7 @@ use weft_console::api::{
 };
 use weft_model::{TraceId, attack};
 
-use super::told::{Event, Told};
+use super::told::{Event, Place, Told};
 
 /// Entities that a line of the list names.
 const ENTITIES_MAX: usize = 50;
@@ -44,8 +44,13 @@ pub(super) fn row(incident: &Incident, tools: Vec<String>) -> IncidentRow {
     }
 }
 
+/// Whether the answer about an incident names an event.
+pub(super) fn is_named(place: &Place) -> bool {
+    place.event < EVIDENCE_MAX && (place.finding + 1 < MEMBERS_MAX || place.finding + 1 == place.findings)
+}
+
 /// All of it.
-pub(super) fn detail(incident: &Incident, told: &Told, versions: Vec<IncidentVersion>, risks: Vec<EntityRisk>) -> IncidentDetail {
+pub(super) fn detail(incident: &Incident, told: &Told, (versions, versions_before): (Vec<IncidentVersion>, u64), risks: Vec<EntityRisk>) -> IncidentDetail {
     let over = incident.members.len().saturating_sub(MEMBERS_MAX);
     // The beginning of the story stays with the newest of it.
     let named = incident.members.iter().enumerate().filter(|(at, _)| *at == 0 || *at > over).map(|(_, member)| member);
@@ -60,6 +65,7 @@ pub(super) fn detail(incident: &Incident, told: &Told, versions: Vec<IncidentVer
         hubs: incident.hubs.clone(),
         decided: incident.decided.clone(),
         versions,
+        versions_before,
         risks,
         trace_id: TraceId::of(&incident.uid).as_str().to_owned(),
     }
@@ -85,9 +91,10 @@ fn of_entity(entity: &Resolved, findings: usize) -> IncidentEntity {
 }
 
 fn finding(member: &Member, told: &Told) -> IncidentFinding {
+    // Of what the lake was not asked for, nothing is said.
     let event = |(uid, class, time): &(String, u32, i64)| {
-        let known = told.events.get(uid).cloned().unwrap_or_default();
-        EvidenceEvent { uid: uid.clone(), time: *time, class_uid: i64::from(*class), tool: known.tool, message: known.message }
+        let known = told.events.get(uid)?.clone().unwrap_or_default();
+        Some(EvidenceEvent { uid: uid.clone(), time: *time, class_uid: i64::from(*class), tool: known.tool, message: known.message })
     };
     IncidentFinding {
         uid: member.uid.clone(),
@@ -101,7 +108,7 @@ fn finding(member: &Member, told: &Told) -> IncidentFinding {
         tactics: in_order(&member.tactics.iter().map(String::as_str).collect()),
         entities: member.entities.iter().map(|entity| of_entity(entity, 1)).collect(),
         tools: told.tools_of(member).into_iter().collect(),
-        evidence: member.evidence.iter().take(EVIDENCE_MAX).map(event).collect(),
+        evidence: member.evidence.iter().take(EVIDENCE_MAX).filter_map(event).collect(),
         evidence_count: member.evidence.len(),
     }
 }
@@ -129,27 +136,27 @@ pub(crate) fn named(id: &str) -> Named {
 /// What was told of an incident, from its events in order of time.
 pub(super) fn versions(events: &[Value]) -> Vec<IncidentVersion> {
     let number = |event: &Value, path: &str| event.pointer(path).and_then(Value::as_i64).unwrap_or(0);
-    let mut before: Option<(i64, i64, usize)> = None;
+    let (mut before, mut said): (Option<(i64, i64)>, BTreeSet<&str>) = (None, BTreeSet::new());
     let mut versions = Vec::new();
     for event in events.iter().filter(|event| event.pointer("/class_uid").and_then(Value::as_i64) == Some(2005)) {
         let decided = event.pointer("/unmapped/decided").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let now = (number(event, "/unmapped/findings"), number(event, "/severity_id"), decided.len());
+        let now = (number(event, "/unmapped/findings"), number(event, "/severity_id"));
         let merged = event.get("status_detail").and_then(Value::as_str).filter(|detail| detail.starts_with("merged"));
-        // Decisions that come within a second are told together.
-        let words = decided.iter().skip(before.map_or(0, |(.., count)| count)).filter_map(Value::as_str);
+        // Decisions that come within a second are told together; a merge brings those of the other incident.
+        let words = decided.iter().filter_map(Value::as_str).filter(|words| !said.contains(words));
         let what = merged.map_or_else(|| changes(before, now, words), str::to_owned);
         versions.push(IncidentVersion { time: number(event, "/time"), what, findings: now.0, severity_id: now.1 });
-        before = Some(now);
+        (before, said) = (Some(now), decided.iter().filter_map(Value::as_str).collect());
     }
     versions
 }
 
 /// What is another than before: findings, severity, what persons decided.
-fn changes<'w>(before: Option<(i64, i64, usize)>, now: (i64, i64, usize), words: impl Iterator<Item = &'w str>) -> String {
+fn changes<'w>(before: Option<(i64, i64)>, now: (i64, i64), words: impl Iterator<Item = &'w str>) -> String {
     let mut parts = Vec::new();
     match before {
         None => parts.push("told first".to_owned()),
-        Some((findings, severity, _)) => {
+        Some((findings, severity)) => {
             let (more, less) = (now.0 - findings, findings - now.0);
             let noun = |count: i64| if count == 1 { "finding" } else { "findings" };
             parts.extend((more > 0).then(|| format!("{more} more {}", noun(more))));
@@ -185,7 +192,9 @@ mod tests {
             event(6, 4, 5, &["eve gave it to ada", "eve closed it", "eve opened it again"]),
             event(7, 4, 5, &["eve gave it to ada", "eve closed it", "eve opened it again"]),
         ];
-        let mut merged = event(8, 3, 4, &[]);
+        // A merge brings what was decided about the other one, before its own.
+        all.push(event(8, 4, 5, &["eve gave it to bob", "eve gave it to ada", "eve closed it", "eve opened it again", "eve merged them"]));
+        let mut merged = event(9, 3, 4, &[]);
         merged["status_detail"] = "merged into x".into();
         all.push(merged);
         let what: Vec<String> = versions(&all).into_iter().map(|version| version.what).collect();
@@ -199,6 +208,7 @@ mod tests {
                 "2 findings left it",
                 "1 more finding; it got worse; eve closed it; eve opened it again",
                 "more evidence",
+                "eve gave it to bob; eve merged them",
                 "merged into x"
             ]
         );
