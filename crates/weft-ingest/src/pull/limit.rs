@@ -61,7 +61,7 @@ pub fn retry_after(now: i64, answer: &Answer) -> Option<i64> {
         Ok(seconds) if seconds.is_finite() && (0.0..1.0e9).contains(&seconds) => time::epoch_float(seconds)?,
         _ => when::http_date(text)? - server_now(now, answer),
     };
-    Some(wait.clamp(0, WAIT_MAX_MS))
+    Some(wait.max(0))
 }
 
 /// Exponential back-off with jitter: half of the wait is sure, half by chance, so that many sources

@@ -26,7 +26,12 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Walk {
     pub(super) since: i64,
+    /// What the window ends before, the same for each page: pages by number would shift otherwise.
     pub(super) until: i64,
+    /// When the walk began by the server's clock, where that is before `until`: what came later may be on pages
+    /// that were passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) began: Option<i64>,
     /// The window ends before the present because the API takes no longer one.
     #[serde(default)]
     pub(super) capped: bool,
@@ -46,6 +51,18 @@ pub(super) enum Next {
     Token(String),
     Page(u64),
     Offset(u64),
+}
+
+impl Walk {
+    /// Over a window, from its first page.
+    pub(super) fn over(since: i64, until: i64) -> Self {
+        Self { since, until, began: None, capped: false, next: None, newest: None }
+    }
+
+    /// Whatever was there before this instant was shown.
+    pub(super) fn shown_until(&self) -> i64 {
+        self.began.map_or(self.until, |began| began.min(self.until))
+    }
 }
 
 impl Place {

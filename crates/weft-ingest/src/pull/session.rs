@@ -152,7 +152,7 @@ impl Session {
 
     fn begin(&self, now: i64) -> Walk {
         let server = self.server_now(now);
-        let Some(window) = &self.window else { return Walk { since: 0, until: server, capped: false, next: None, newest: None } };
+        let Some(window) = &self.window else { return Walk::over(0, server) };
         let mut since = self.place.since.unwrap_or_else(|| server.saturating_sub(window.initial));
         if let Some(reach) = window.reach {
             since = since.max(server.saturating_sub(reach));
@@ -161,7 +161,7 @@ impl Session {
         let longest = window.span_max.map(|span| since.saturating_add(span));
         let capped = longest.is_some_and(|longest| longest < end);
         let until = if capped { longest.unwrap_or(end) } else { end };
-        Walk { since, until: until.max(since.saturating_add(window.form.grain())), capped, next: None, newest: None }
+        Walk { capped, ..Walk::over(since, until.max(since.saturating_add(window.form.grain()))) }
     }
 
     fn page_request(&self, walk: &Walk) -> Result<Request, Fault> {
@@ -289,7 +289,7 @@ impl Session {
     }
 
     fn take_list(&mut self, records: &[Bytes], pointer: &str, after: Place, more: bool) -> Result<Taken, Fault> {
-        let base = self.page_request(&Walk { since: 0, until: 0, capped: false, next: None, newest: None })?;
+        let base = self.page_request(&Walk::over(0, 0))?;
         let words = records.iter().filter_map(|record| page::word_of(record, pointer));
         let urls: VecDeque<Url> = words.map(|word| self.given(&word, &base)).collect::<Result<_, _>>()?;
         if urls.is_empty() {
@@ -330,7 +330,7 @@ impl Session {
         let moved = read.next.is_some() && read.next != walk.next;
         let more = moved && read.more != Some(false);
         // A window whose end was set before the server's clock was known could be too wide.
-        let until = if walk.next.is_none() && !walk.capped { walk.until.min(self.server_now(now)) } else { walk.until };
+        let began = if walk.next.is_none() { Some(self.server_now(now)).filter(|began| *began < walk.until) } else { walk.began };
         let here = Place { walk: None, ..self.place.clone() };
         if page.lasting {
             let next = read.next.clone().or_else(|| walk.next.clone());
@@ -340,18 +340,19 @@ impl Session {
             return (Place { since, newest, walk, ..here }, more && !read.records.is_empty());
         }
         if more {
-            return (Place { walk: Some(Walk { until, next: read.next.clone(), newest, ..walk }), ..here }, true);
+            return (Place { walk: Some(Walk { began, next: read.next.clone(), newest, ..walk }), ..here }, true);
         }
-        self.ended(now, Walk { until, newest, ..walk }, here)
+        self.ended(now, &Walk { began, newest, ..walk }, here)
     }
 
     /// A walk has ended. Whatever is older than `look_back` before its end was shown; what is newer
     /// than the newest event may only come.
-    fn ended(&self, now: i64, walk: Walk, here: Place) -> (Place, bool) {
+    fn ended(&self, now: i64, walk: &Walk, here: Place) -> (Place, bool) {
         let Some(window) = &self.window else { return (here, false) };
-        let newest = here.newest.max(walk.newest.map(|newest| newest.min(walk.until)));
-        let settled = newest.map(|newest| newest.min(walk.until).saturating_sub(window.look_back));
-        let gone = walk.until.min(self.server_now(now).saturating_sub(window.look_back));
+        let end = walk.shown_until();
+        let newest = here.newest.max(walk.newest.map(|newest| newest.min(end)));
+        let settled = newest.map(|newest| newest.min(end).saturating_sub(window.look_back));
+        let gone = end.min(self.server_now(now).saturating_sub(window.look_back));
         let passed = walk.capped.then_some(gone);
         let since = here.since.max(Some(walk.since)).max(settled).max(passed);
         (Place { since, newest, ..here }, walk.capped)
