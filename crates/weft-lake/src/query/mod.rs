@@ -1,6 +1,7 @@
 //! SQL over tables and tail, within a budget.
 
 mod functions;
+mod guard;
 mod notes;
 mod provider;
 mod prune;
@@ -30,6 +31,7 @@ use tokio::time::Instant;
 use crate::error::LakeError;
 use crate::integrity::Checked;
 use crate::tail::View;
+use guard::GivenUp;
 use notes::Notes;
 pub use notes::QueryStats;
 use provider::EventTable;
@@ -130,7 +132,7 @@ impl QueryError {
             | DataFusionError::Plan(_)
             | DataFusionError::SchemaError(..)
             | DataFusionError::NotImplemented(_)
-            | DataFusionError::Diagnostic(..) => Self::Sql { message },
+            | DataFusionError::Diagnostic(..) => Self::Sql { message: text::plainly(message) },
             // The spill limit is told as a plain I/O error.
             _ if message.contains("spilling process has exceeded") => Self::Memory { message },
             _ => Self::Failed { message },
@@ -238,11 +240,12 @@ impl Query {
         let (planned, plan) = oneshot::channel();
         let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
         let Some(threads) = &self.engine.threads.0 else { return Err(QueryError::ended()) };
-        let run = run(self.engine.core.clone(), (self.view)(), text::quote_names(sql), planned, sender);
-        let task = AbortOnDrop(threads.spawn(run).abort_handle());
+        let given_up = GivenUp::default();
+        let run = run(self.engine.core.clone(), (self.view)(), text::quote_names(sql), given_up.clone(), planned, sender);
+        let task = EndOnDrop { task: threads.spawn(run).abort_handle(), given_up };
         let schema = tokio::time::timeout_at(deadline, plan).await.map_err(|_late| QueryError::Time { limit: self.options.time_max })?;
         let (schema, notes) = schema.map_err(|_gone| QueryError::ended())??;
-        Ok(Rows { schema, notes, batches, _task: task, deadline, options: self.options.clone(), given: 0, truncated: None, ended: false })
+        Ok(Rows { schema, notes, batches, task: Some(task), deadline, options: self.options.clone(), given: 0, truncated: None, ended: false })
     }
 
     /// All rows within the budget.
@@ -273,11 +276,15 @@ impl Query {
 const BATCHES_AHEAD: usize = 2;
 
 /// Ends the query when nobody wants its rows any more; it stops at the next batch it handles.
-struct AbortOnDrop(AbortHandle);
+struct EndOnDrop {
+    task: AbortHandle,
+    given_up: GivenUp,
+}
 
-impl Drop for AbortOnDrop {
+impl Drop for EndOnDrop {
     fn drop(&mut self) {
-        self.0.abort();
+        self.given_up.set();
+        self.task.abort();
     }
 }
 
@@ -287,12 +294,12 @@ type Item = Result<Option<RecordBatch>, QueryError>;
 type Planned = Result<(SchemaRef, Arc<Notes>), QueryError>;
 
 /// One query, on the threads for queries.
-async fn run(core: Core, view: View, sql: String, planned: oneshot::Sender<Planned>, batches: mpsc::Sender<Item>) {
+async fn run(core: Core, view: View, sql: String, given_up: GivenUp, planned: oneshot::Sender<Planned>, batches: mpsc::Sender<Item>) {
     let mut planned = Some(planned);
     loop {
         let core = Core { notes: Arc::default(), ..core.clone() };
         let known = core.store.damages().all().len();
-        match attempt(&core, &view, &sql, &mut planned, &batches).await {
+        match attempt(&core, &view, &sql, &given_up, &mut planned, &batches).await {
             Ok(()) => return,
             // A damaged file was met, and is left out from now on.
             Err(error) if core.store.damages().all().len() > known => {
@@ -321,12 +328,14 @@ async fn attempt(
     core: &Core,
     view: &View,
     sql: &str,
+    given_up: &GivenUp,
     planned: &mut Option<oneshot::Sender<Planned>>,
     batches: &mpsc::Sender<Item>,
 ) -> Result<(), DataFusionError> {
     let context = core.context(view)?;
     let only_questions = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     let plan = context.sql_with_options(sql, only_questions).await?.create_physical_plan().await?;
+    let plan = guard::guarded(plan, given_up)?;
     let mut stream = execute_stream(Arc::clone(&plan), context.task_ctx())?;
     loop {
         let batch = stream.next().await.transpose()?;
@@ -351,7 +360,7 @@ pub struct Rows {
     schema: SchemaRef,
     notes: Arc<Notes>,
     batches: mpsc::Receiver<Item>,
-    _task: AbortOnDrop,
+    task: Option<EndOnDrop>,
     deadline: Instant,
     options: QueryOptions,
     given: usize,
@@ -404,11 +413,13 @@ impl Rows {
         self.given += left;
         self.truncated = Some(Truncated { rows: self.given });
         self.ended = true;
+        self.task = None;
         (left > 0).then(|| Ok(batch.slice(0, left)))
     }
 
     fn end(&mut self, error: QueryError) -> Option<Result<RecordBatch, QueryError>> {
         self.ended = true;
+        self.task = None;
         Some(Err(error))
     }
 }

@@ -42,9 +42,32 @@ fn is_name(word: &Word, before: Option<&Token>, after: Option<&Token>) -> bool {
     }
 }
 
+/// What the engine says of a question, in words for whoever asked it.
+pub(super) fn plainly(message: String) -> String {
+    if let Some(name) = message.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found")) {
+        let name = name.rsplit('.').next().unwrap_or(name);
+        return format!("there is no table `{name}`: nothing that belongs into it has been stored yet, or the name is another; see `weft tables`");
+    }
+    if let Some((kind, what)) = message.split_once(" not supported: ").filter(|(kind, _)| matches!(*kind, "DDL" | "DML" | "Statement")) {
+        return format!("only questions are answered, nothing is changed: `{what}` ({kind}) is refused");
+    }
+    message
+}
+
 #[cfg(test)]
 mod tests {
-    use super::quote_names;
+    use super::{plainly, quote_names};
+
+    #[test]
+    fn what_the_engine_says_is_told_plainly() {
+        for (said, told) in [
+            ("table 'weft.lake.authentication' not found", "there is no table `authentication`: "),
+            ("DDL not supported: DropTable", "only questions are answered, nothing is changed: `DropTable`"),
+            ("Invalid function 'foo'", "Invalid function 'foo'"),
+        ] {
+            assert!(plainly(said.to_owned()).starts_with(told), "{said}");
+        }
+    }
 
     #[test]
     fn attributes_may_be_named_like_keywords() {

@@ -104,6 +104,33 @@ async fn budgets_are_kept_and_said() {
 }
 
 #[tokio::test]
+async fn a_query_that_was_given_up_leaves_its_thread_to_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = filled(dir.path()).await;
+    let question = "SELECT count(*) FROM authentication";
+    let (answer, limit) = (number(&lake, question).await, Duration::from_millis(50));
+    let (a, b) = ("generate_series(1, 3000000) AS a(x)", "generate_series(1, 3000000) AS b(y)");
+    let endless = [
+        format!("SELECT count(*) FROM {a}, {b} WHERE x + y < 0"),
+        format!("SELECT count(*) FROM {a} LEFT JOIN {b} ON x > y + 3000000"),
+        format!("SELECT count(*) FROM {a} JOIN {b} ON x % 2 = y % 2 AND x + y < 0"),
+        format!("SELECT count(*) FROM {a} WHERE NOT EXISTS (SELECT 1 FROM {b} WHERE y > x + 3000000)"),
+        format!("SELECT max(x + y) FROM {a}, {b}"),
+        format!("SELECT max(x) FROM {a} JOIN {b} ON x % 2 = y % 2"),
+        "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n FROM t) SELECT count(*) FROM t".to_owned(),
+    ];
+    // More of them than there are threads, so that one that goes on would show.
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    for sql in &endless {
+        for _ in 0..=threads {
+            let late = lake.session(QueryOptions { time_max: limit, ..QueryOptions::default() }).collect(sql).await.unwrap_err();
+            assert_eq!(late, QueryError::Time { limit }, "{sql}");
+        }
+        assert_eq!(number(&lake, question).await, answer, "after {sql}");
+    }
+}
+
+#[tokio::test]
 async fn statements_and_mistakes_are_refused_in_words() {
     let dir = tempfile::tempdir().unwrap();
     let (lake, _) = open(dir.path()).await;
