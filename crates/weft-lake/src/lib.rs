@@ -48,6 +48,6 @@ pub use maintain::retain::{Expired, Retention};
 pub use maintain::tier::Tiered;
 pub use maintain::vacuum::Vacuumed;
 pub use plain::{read_plain, write_plain};
-pub use query::{EngineOptions, Query, QueryError, QueryOptions, QueryResult, QueryStats, Rows, Truncated};
+pub use query::{EngineOptions, Query, QueryError, QueryOptions, QueryResult, QueryStats, Rows, Truncated, missing_table};
 pub use table::schema::Conflict;
 pub use table::{REJECTS, REPLAYS, holds_events, table_name, to_parquet};

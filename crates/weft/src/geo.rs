@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use maxminddb::{Reader, geoip2};
+use maxminddb::{MaxMindDbError, Reader, geoip2};
 use weft_analytics::{Engine, Location, Places};
 
 use crate::cli::{self, Fault};
@@ -30,8 +30,10 @@ impl Places for Database {
 }
 
 fn open(path: &Path) -> Result<Arc<dyn Places>, Fault> {
-    let reader = Reader::open_readfile(path).map_err(|error| {
-        Fault::misuse(format!("`{}` is not a GeoIP database in MaxMind's format: {error}; see `[analytics] geoip` in weft.toml", path.display()))
+    let told = |what: String| Fault::misuse(format!("`{}` {what}; see `[analytics] geoip` in weft.toml", path.display()));
+    let reader = Reader::open_readfile(path).map_err(|error| match error {
+        MaxMindDbError::Io(error) => told(format!("cannot be read: {error}")),
+        error => told(format!("is not a GeoIP database in MaxMind's format: {error}")),
     })?;
     Ok(Arc::new(Database(reader)))
 }
@@ -57,6 +59,14 @@ pub fn give_places(engine: &mut Engine, home: &Home) -> Result<(), Fault> {
         engine.set_places(&open(path)?);
     }
     Ok(())
+}
+
+/// Whether the database that the configuration names can be read.
+///
+/// # Errors
+/// It cannot.
+pub fn check(home: &Home) -> Result<(), Fault> {
+    home.config.analytics.geoip.as_deref().map_or(Ok(()), |path| open(path).map(drop))
 }
 
 /// Tells what the bounds of memory cost, where they did.

@@ -33,12 +33,25 @@ pub struct Home {
     pub config: Config,
 }
 
+/// Why a path cannot be the home, if it cannot: it need not exist yet.
+fn unusable(dir: &Path) -> Option<String> {
+    match fs::read_dir(dir) {
+        Ok(_) => None,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => Some("is not a folder".to_owned()),
+        Err(error) => Some(format!("cannot be read: {error}")),
+    }
+}
+
 impl Home {
     /// Reads the configuration; the folder need not exist.
     ///
     /// # Errors
     /// Every fault of the file.
     pub fn of(common: &Common) -> Result<Self, Fault> {
+        if let Some(reason) = unusable(&common.data) {
+            return Err(Fault::misuse(format!("`{}` {reason}; `--data` names the folder of the mesh", common.data.display())));
+        }
         let beside = common.data.join("weft.toml");
         let (file, must) = common.config.as_ref().map_or((&beside, false), |file| (file, true));
         let config = match fs::read_to_string(file) {

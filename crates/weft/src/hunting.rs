@@ -6,7 +6,7 @@ use serde_json::Value;
 use weft_analytics::hunt::{Hunt, Question};
 use weft_analytics::{Engine, FieldMap, Pipelines, RuleFile, compile_with};
 use weft_lake::past::Sieve;
-use weft_lake::{Lake, QueryError, QueryOptions, TableInfo};
+use weft_lake::{Lake, QueryError, QueryOptions, TableInfo, missing_table};
 use weft_model::{ClassUid, Detector as _, EventBatch, Finding, Timestamp, ocsf};
 
 use crate::cli::Progress;
@@ -116,8 +116,9 @@ pub fn hits(hunt: &Hunt, columns: &[String], rows: &[Vec<Value>], until: Timesta
 
 /// The table or field that was never received, where that is why a statement was refused.
 pub fn missing(message: &str) -> Option<String> {
-    let table = message.split_once("table '").and_then(|(_, rest)| rest.split_once("' not found")).map(|(name, _)| name.rsplit('.').next().unwrap_or(name));
     let no_field =
         || message.contains("No field named") || message.contains("not found in struct") || message.contains("Field") && message.contains("not found");
-    table.map(|name| format!("table `{name}`")).or_else(|| no_field().then(|| message.split(". Valid fields").next().unwrap_or(message).to_owned()))
+    missing_table(message)
+        .map(|name| format!("table `{name}`"))
+        .or_else(|| no_field().then(|| message.split(". There are").next().unwrap_or(message).to_owned()))
 }

@@ -35,6 +35,7 @@ use guard::GivenUp;
 use notes::Notes;
 pub use notes::QueryStats;
 use provider::EventTable;
+pub use text::missing_table;
 
 /// Bytes that are read from the end of a file to have its footer with one read.
 const FOOTER_BYTES: usize = 64 << 10;
@@ -132,7 +133,7 @@ impl QueryError {
             | DataFusionError::Plan(_)
             | DataFusionError::SchemaError(..)
             | DataFusionError::NotImplemented(_)
-            | DataFusionError::Diagnostic(..) => Self::Sql { message: text::plainly(message) },
+            | DataFusionError::Diagnostic(..) => Self::Sql { message: text::plainly(&message) },
             // The spill limit is told as a plain I/O error.
             _ if message.contains("spilling process has exceeded") => Self::Memory { message },
             _ => Self::Failed { message },

@@ -42,31 +42,63 @@ fn is_name(word: &Word, before: Option<&Token>, after: Option<&Token>) -> bool {
     }
 }
 
+/// How a message about a table that is not there begins.
+const NO_TABLE: &str = "there is no table `";
+
+/// The table that is not there, when that is what a [`QueryError`](crate::QueryError) says in its words: what was
+/// never received has no table yet.
+pub fn missing_table(message: &str) -> Option<&str> {
+    message.split_once(NO_TABLE)?.1.split_once('`').map(|(name, _)| name)
+}
+
+/// Names that a message lists.
+const NAMES_MAX: usize = 40;
+
 /// What the engine says of a question, in words for whoever asked it.
-pub(super) fn plainly(message: String) -> String {
+pub(super) fn plainly(message: &str) -> String {
+    let message = ["Error during planning: ", "Schema error: ", "SQL error: "].into_iter().find_map(|kind| message.strip_prefix(kind)).unwrap_or(message);
     if let Some(name) = message.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found")) {
         let name = name.rsplit('.').next().unwrap_or(name);
-        return format!("there is no table `{name}`: nothing that belongs into it has been stored yet, or the name is another; see `weft tables`");
+        return format!("{NO_TABLE}{name}`: nothing that belongs into it has been stored yet, or the name is another; see `weft tables`");
     }
     if let Some((kind, what)) = message.split_once(" not supported: ").filter(|(kind, _)| matches!(*kind, "DDL" | "DML" | "Statement")) {
         return format!("only questions are answered, nothing is changed: `{what}` ({kind}) is refused");
     }
-    message
+    if let Some(wrong) = message.strip_prefix("ParserError(\"").and_then(|rest| rest.strip_suffix("\")")) {
+        return format!("it is not SQL: {}", wrong.replace("\\\"", "\""));
+    }
+    match message.split_once("Valid fields are ") {
+        Some((wrong, fields)) => format!("{} There are {}", wrong.trim_end(), some(fields)),
+        None => message.to_owned(),
+    }
+}
+
+/// As many names of a list as can be read.
+fn some(list: &str) -> String {
+    let names: Vec<&str> = list.trim_end_matches('.').split(", ").collect();
+    match names.get(..NAMES_MAX) {
+        Some(first) if names.len() > NAMES_MAX => format!("{} and {} more", first.join(", "), names.len() - NAMES_MAX),
+        _ => names.join(", "),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{plainly, quote_names};
+    use super::{missing_table, plainly, quote_names};
 
     #[test]
     fn what_the_engine_says_is_told_plainly() {
         for (said, told) in [
-            ("table 'weft.lake.authentication' not found", "there is no table `authentication`: "),
-            ("DDL not supported: DropTable", "only questions are answered, nothing is changed: `DropTable`"),
-            ("Invalid function 'foo'", "Invalid function 'foo'"),
+            ("Error during planning: table 'weft.lake.authentication' not found", "there is no table `authentication`: "),
+            ("Error during planning: DDL not supported: DropTable", "only questions are answered, nothing is changed: `DropTable`"),
+            ("Error during planning: Invalid function 'foo'", "Invalid function 'foo'"),
+            ("SQL error: ParserError(\"Expected: an expression, found: EOF\")", "it is not SQL: Expected: an expression, found: EOF"),
+            ("Schema error: No field named foo. Valid fields are t.a, t.b.", "No field named foo. There are t.a, t.b"),
         ] {
-            assert!(plainly(said.to_owned()).starts_with(told), "{said}");
+            assert!(plainly(said).starts_with(told), "{said}");
         }
+        assert_eq!(missing_table(&plainly("Error during planning: table 'weft.lake.x' not found")), Some("x"));
+        assert_eq!(missing_table(&plainly("Schema error: No field named x. Valid fields are y.")), None);
     }
 
     #[test]

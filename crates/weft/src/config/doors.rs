@@ -23,11 +23,13 @@ pub struct DoorsConfig {
 }
 
 impl DoorsConfig {
-    /// Every stream that is named here.
-    pub fn streams(&self) -> impl Iterator<Item = &String> {
-        let indices = self.bulk_indices.iter().map(|(_, stream)| stream);
-        let webhooks = self.webhooks.iter().filter_map(|webhook| webhook.stream.as_ref());
-        indices.chain(webhooks).chain(self.nats.iter().map(|nats| &nats.stream)).chain(self.kafka.iter().map(|kafka| &kafka.stream))
+    /// Every stream that is named here, with the entry that names it.
+    pub fn streams(&self) -> impl Iterator<Item = (String, &String)> {
+        let indices = self.bulk_indices.iter().map(|(index, stream)| (format!("index `{index}`"), stream));
+        let webhooks = self.webhooks.iter().filter_map(|webhook| Some((format!("webhook `{}`", webhook.name), webhook.stream.as_ref()?)));
+        let nats = self.nats.iter().map(|nats| ("NATS".to_owned(), &nats.stream));
+        let kafka = self.kafka.iter().map(|kafka| ("Kafka".to_owned(), &kafka.stream));
+        indices.chain(webhooks).chain(nats).chain(kafka)
     }
 }
 

@@ -116,13 +116,22 @@ pub async fn all_stored(stored: Vec<Stored>) -> bool {
 /// ``unknown stream `x`; …`` with the streams of the same connector, or a hint.
 pub fn unknown_stream(name: &str, known: &BTreeSet<StreamId>) -> String {
     let connector = name.split('/').next().unwrap_or(name);
-    let near: Vec<String> = known.iter().filter(|stream| stream.0.split('/').any(|part| part == connector)).map(|stream| format!("`{stream}`")).collect();
-    if near.is_empty() {
-        format!("unknown stream `{name}`; `auto` recognises each record, `weft check --streams` lists all")
-    } else {
-        format!("unknown stream `{name}`; near it: {}", near.join(", "))
+    let alike = |stream: &StreamId| stream.0.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
+    let mut near: Vec<&StreamId> = known.iter().filter(|stream| stream.0.split('/').any(|part| part == connector)).collect();
+    near.sort_by_key(|stream| std::cmp::Reverse(alike(stream)));
+    let near: Vec<String> = near.into_iter().map(|stream| format!("`{stream}`")).collect();
+    match near.as_slice() {
+        [] => format!("unknown stream `{name}`; `auto` recognises each record, `weft check --streams` lists all"),
+        near if near.len() > NEAR_MAX => {
+            let few = near.get(..NEAR_MAX).unwrap_or_default().join(", ");
+            format!("unknown stream `{name}`; near it: {few} and {} more, which `weft check --streams` lists", near.len() - NEAR_MAX)
+        }
+        near => format!("unknown stream `{name}`; near it: {}", near.join(", ")),
     }
 }
+
+/// Streams that are told where another was named.
+const NEAR_MAX: usize = 6;
 
 /// The time at which something arrives.
 pub fn now() -> Timestamp {

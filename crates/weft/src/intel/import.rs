@@ -121,6 +121,11 @@ fn take(shelf: &Shelf, turn: &Turn, (source, given): (&str, Vec<Given>), options
     let (mut good, before) = (0, done.faults.len());
     let mut sink = Sink { writer: &mut writer, lists, known: &known, revoked: Vec::new() };
     for document in given.iter().flat_map(|given| &given.documents) {
+        // Who lists nothing says so; a file of nothing was cut off.
+        if document.bytes.trim_ascii().is_empty() {
+            done.faults.push(format!("`{}` is empty; what was imported before stays", document.name));
+            continue;
+        }
         let format = read::recognise(&document.bytes);
         // What a feed says of itself holds no indicator.
         if matches!(format, Ok(Format::Manifest)) {
@@ -181,7 +186,8 @@ fn tell(pack: &Pack, done: &mut Done) -> Result<(), String> {
         done.remarks.push(format!("{}: {} more were not taken; `weft intel list --gaps` tells them", pack.source(), all - GAPS_TOLD as u64));
     }
     if pack.is_empty() {
-        done.remarks.push(format!("`{}` holds no indicator; what it knows is used to name what indicators of others point at", pack.source()));
+        let use_of_it = if pack.others().is_empty() { "" } else { "; what it knows is used to name what indicators of others point at" };
+        done.remarks.push(format!("`{}` holds no indicator{use_of_it}", pack.source()));
     }
     Ok(())
 }

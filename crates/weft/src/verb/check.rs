@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use crate::cli::{self, Common, Fault, Outcome, Output, Rows};
+use crate::config::FeedFrom;
 use crate::content;
+use crate::geo;
 use crate::home::Home;
 use crate::identity;
 
@@ -30,6 +32,11 @@ pub(super) fn run(common: &Common, check: &cli::Check, out: &mut Output) -> Resu
         faults.extend(crate::door::webhook::hooks(&doors.webhooks, &compiled.registry).err().into_iter().flatten());
         faults.extend(doors.syslog_tls.iter().filter_map(|(_, files)| files.load(crate::door::now()).err()).flatten());
         faults.extend(weft_ingest::Drops::compile(&compiled.registry, &home.config.drops).err().unwrap_or_default());
+        faults.extend(match geo::check(home) {
+            Err(Fault::Misuse(found)) => found,
+            _ => Vec::new(),
+        });
+        absent(home).for_each(|path| cli::say(&path));
         faults.extend(home.config.networks.faults().into_iter().map(|fault| format!("networks: {fault}")));
     }
     let descriptions = content::pulls(&files).unwrap_or_default();
@@ -81,18 +88,23 @@ fn streams(registry: &weft_ingest::Registry, out: &mut Output) -> Result<(), Fau
     out.rows(&rows)
 }
 
+/// What the mesh waits for, and may come later.
+fn absent(home: &Home) -> impl Iterator<Item = String> {
+    let files = home.config.feeds.iter().filter_map(|feed| match &feed.from {
+        FeedFrom::Path(path) => Some((&feed.name, path)),
+        FeedFrom::Url(_) => None,
+    });
+    files.filter(|(_, path)| !path.exists()).map(|(name, path)| format!("feed `{name}`: `{}` is not there; the mesh looks again until it is", path.display()))
+}
+
 fn unknown_streams(home: &Home, registry: &weft_ingest::Registry) -> Vec<String> {
     let known = registry.streams().cloned().collect();
     let config = &home.config;
-    let named = config
-        .files
-        .iter()
-        .map(|file| &file.stream)
-        .chain([&config.syslog_stream])
-        .chain(config.doors.streams())
-        .chain(config.tokens.iter().filter_map(|token| token.stream.as_ref()));
+    let files = config.files.iter().map(|file| (format!("file `{}`", file.path.display()), &file.stream));
+    let tokens = config.tokens.iter().filter_map(|token| Some((format!("token `{}`", token.name), token.stream.as_ref()?)));
+    let named = files.chain([("syslog".to_owned(), &config.syslog_stream)]).chain(config.doors.streams()).chain(tokens);
     named
-        .filter(|name| name.as_str() != "auto" && !registry.streams().any(|stream| *stream.0 == **name))
-        .map(|name| crate::door::unknown_stream(name, &known))
+        .filter(|(_, name)| name.as_str() != "auto" && !registry.streams().any(|stream| *stream.0 == ***name))
+        .map(|(place, name)| format!("weft.toml: {place}: {}", crate::door::unknown_stream(name, &known)))
         .collect()
 }

@@ -7,8 +7,9 @@ use serde_json::Value;
 use weft_ingest::{Mapper, Registry};
 use weft_model::{Detector as _, EventBatch, Finding, Timestamp};
 
+use super::input::{self, Tally};
 use super::map::map_batch;
-use super::{input, offline};
+use super::offline;
 use crate::cli::{self, Fault, Outcome, Output, Progress, Rows};
 use crate::content;
 use crate::geo;
@@ -148,10 +149,17 @@ fn read_files(registry: std::sync::Arc<Registry>, stream: &str, paths: &[String]
     let mapper = Mapper::new(registry);
     let paths: Vec<PathBuf> = paths.iter().map(|path| Path::new(path).to_owned()).collect();
     let progress = Progress::begin("detecting");
+    let mut tally = Tally::default();
     let read = input::read(&paths, &stream, &framing, &mut |batch| {
         progress.add(batch.records.len() as u64);
-        map_batch(&batch, &mapper).batches.iter().for_each(&mut *look);
+        let mapped = map_batch(&batch, &mapper);
+        tally.add(&mapped);
+        mapped.batches.iter().for_each(&mut *look);
     });
+    drop(progress);
+    let hint = format!("`weft map {stream} PATH` tells why");
+    tally.say_rejects(&read, &hint);
+    tally.check(&read, &hint)?;
     read.check()
 }
 

@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value};
+use weft_lake::missing_table;
 use weft_model::Finding;
 
 use super::offline;
@@ -60,7 +61,7 @@ pub(super) async fn events(home: &Home, table: &str, condition: &str) -> Result<
     let sql = format!("SELECT * FROM {table}{condition}");
     let answer = match offline::ask(home, &sql, FINDINGS_MAX, SECONDS_MAX).await {
         Ok(answer) => answer,
-        Err(Fault::Misuse(faults)) if faults.iter().any(|fault| fault.contains("not found") && fault.contains(table)) => return Ok(Vec::new()),
+        Err(Fault::Misuse(faults)) if faults.iter().any(|fault| missing_table(fault) == Some(table)) => return Ok(Vec::new()),
         Err(other) => return Err(other),
     };
     answer.warnings.iter().for_each(|warning| cli::say(warning));

@@ -23,7 +23,7 @@ pub(super) async fn run(home: &Home, asked: &cli::HuntArgs, out: &mut Output) ->
     }
     hunts.all.retain(|hunt| asked.names.is_empty() || asked.names.contains(&hunt.name));
     if asked.list {
-        out.rows(&list(&hunts.all))?;
+        out.list(list(&hunts.all), &["hunt", "title", "severity", "every", "look_back", "needs", "attack"])?;
         return Ok(Outcome::Done);
     }
     let until = asked.until.as_deref().map(detect::millis).transpose()?.map_or_else(now, Timestamp);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use weft_ingest::Registry;
 use weft_ingest::frame::{self, Framing, Piece, RECORD_BYTES_MAX};
-use weft_model::{Context, Position, RawBatch, StreamId};
+use weft_model::{Context, Mapped, Position, RawBatch, StreamId};
 
-use crate::cli::Fault;
+use crate::cli::{self, Fault};
 use crate::door::records::{Batcher, Salt};
 use crate::door::{now, unknown_stream};
 
@@ -24,6 +24,41 @@ impl ReadCount {
     /// The faults as the end of the command.
     pub(super) fn check(self) -> Result<(), Fault> {
         if self.faults.is_empty() { Ok(()) } else { Err(Fault::Misuse(self.faults)) }
+    }
+}
+
+/// What became of records that are mapped and not stored.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tally {
+    events: u64,
+    rejects: u64,
+}
+
+impl Tally {
+    /// Counts what the mapping made of a batch.
+    pub(super) fn add(&mut self, mapped: &Mapped) {
+        self.events += mapped.batches.iter().map(|events| events.rows.num_rows() as u64).sum::<u64>();
+        self.rejects += mapped.rejects.len() as u64;
+    }
+
+    /// Whether anything could be used; `hint` says where to look on.
+    ///
+    /// # Errors
+    /// There were records, and nothing could.
+    pub(super) fn check(self, count: &ReadCount, hint: &str) -> Result<(), Fault> {
+        if count.records == 0 && count.faults.is_empty() {
+            cli::say("there is no record in it");
+        }
+        // Records may also be dropped, by decision.
+        let is_useless = self.events == 0 && self.rejects > 0 && self.rejects >= count.records;
+        if is_useless { Err(Fault::misuse(format!("none of {} records could be mapped; {hint}", self.rejects))) } else { Ok(()) }
+    }
+
+    /// Says how many could not be used.
+    pub(super) fn say_rejects(self, count: &ReadCount, hint: &str) {
+        if self.rejects > 0 && self.events > 0 {
+            cli::say(&format!("{} of {} records could not be mapped; {hint}", self.rejects, count.records));
+        }
     }
 }
 

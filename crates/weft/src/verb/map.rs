@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use weft_ingest::Mapper;
 use weft_model::{Mapped, Mapping as _, RawBatch, Reject};
 
-use super::input;
+use super::input::{self, Tally};
 use crate::cli::{self, Fault, Format, Outcome, Output, Progress, Rows};
 use crate::content;
 use crate::door::records::refused;
@@ -28,14 +28,16 @@ pub(super) fn run(home: &Home, input: &cli::Input, out: &mut Output) -> Result<O
     let mapper = home.mapper(registry)?;
     // NDJSON even on a terminal: events are too wide for a table unless one is asked for.
     let rows = matches!(out.asked(), Some(Format::Table | Format::Json | Format::Csv)).then(|| Rows::new(["time", "class", "activity", "message", "event"]));
-    let mut printer = Printer { out, rows, buffer: Vec::new(), fault: None };
+    let mut printer = Printer { out, rows, buffer: Vec::new(), tally: Tally::default(), fault: None };
     let progress = Progress::begin("mapping");
     let count = input::read(&input.paths, &stream, &framing, &mut |batch| {
         progress.add(batch.records.len() as u64);
         printer.batch(&batch, &mapper);
     });
     drop(progress);
+    let tally = printer.tally;
     printer.finish()?;
+    tally.check(&count, "each is told above with the reason")?;
     count.check()?;
     Ok(Outcome::Done)
 }
@@ -55,6 +57,7 @@ struct Printer<'a> {
     out: &'a mut Output,
     rows: Option<Rows>,
     buffer: Vec<u8>,
+    tally: Tally,
     fault: Option<Fault>,
 }
 
@@ -64,6 +67,7 @@ impl Printer<'_> {
             return;
         }
         let mapped = map_batch(batch, mapper);
+        self.tally.add(&mapped);
         let mut errors = std::io::stderr().lock();
         for reject in &mapped.rejects {
             // Nobody may be listening; the events still are what was asked for.

@@ -1,5 +1,7 @@
 //! `weft rejects list` and `show`: what could not be mapped, as a work list.
 
+use weft_lake::missing_table;
+
 use super::offline::{Answer, ask};
 use super::query::print;
 use crate::cli::{Fault, Outcome, Output};
@@ -39,7 +41,7 @@ pub(super) async fn show(home: &Home, group: &str, limit: usize, out: &mut Outpu
 async fn open(home: &Home, sql: &dyn Fn(bool) -> String, rows_max: usize) -> Result<Option<Answer>, Fault> {
     for replays in [true, false] {
         match ask(home, &sql(replays), rows_max, LIST_SECONDS_MAX).await {
-            Err(Fault::Misuse(messages)) if messages.iter().any(|message| message.contains("not found")) => {}
+            Err(Fault::Misuse(messages)) if messages.iter().any(|message| missing_table(message).is_some()) => {}
             answer => return answer.map(Some),
         }
     }

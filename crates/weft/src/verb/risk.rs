@@ -39,7 +39,7 @@ pub(super) async fn run(home: &Home, asked: &cli::RiskArgs, out: &mut Output) ->
     }
     let Some(entity) = &asked.entity else {
         scores.truncate(asked.limit);
-        out.rows(&list(&scores))?;
+        out.list(list(&scores), &["kind", "entity", "score", "level", "findings", "tactics", "newest"])?;
         return Ok(Outcome::Done);
     };
     scores.retain(|score| is_meant(score, entity));

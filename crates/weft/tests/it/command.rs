@@ -33,6 +33,64 @@ fn wrong_use_is_exit_code_2_and_one_line() {
 }
 
 #[test]
+fn records_of_which_none_can_be_used_are_told() {
+    let home = tempfile::tempdir().unwrap();
+    let rule = home.path().join("rule.yml");
+    std::fs::write(
+        &rule,
+        "title: t\nid: 5f0e4e0c-9a38-4f2f-8c1f-7d118b6b1d0c\nlogsource: {category: authentication}\ndetection: {a: {user: x}, condition: a}\n",
+    )
+    .unwrap();
+    let rule = rule.to_str().unwrap();
+    let some = format!("{}\nnot an event\n", event(1));
+    for (arguments, input, code, said) in [
+        (&["map", "ocsf/event", "-"][..], "not an event\n", 2, "none of 1 records could be mapped"),
+        (&["map", "ocsf/event", "-"], "", 0, "there is no record in it"),
+        (&["detect", "--rules", rule, "ocsf/event", "-"], "not an event\n", 2, "none of 1 records could be mapped"),
+        (&["detect", "--rules", rule, "ocsf/event", "-"], &some, 0, "1 of 2 records could not be mapped"),
+    ] {
+        let output = weft(home.path(), arguments, input);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(said), "{arguments:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn what_rejects_cost_is_told_with_the_rest() {
+    let home = tempfile::tempdir().unwrap();
+    weft(home.path(), &["ingest", "ocsf/event", "-"], &(events(0..3) + "broken\n"));
+    let output = weft(home.path(), &["lake", "usage", "--by", "class", "--format", "csv"], "");
+    assert!(text(&output.stdout).lines().any(|line| line.starts_with("rejects,1,6,")), "{}{}", text(&output.stdout), text(&output.stderr));
+}
+
+#[test]
+fn a_home_that_cannot_be_one_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let output = weft(&file, &["tables"], "");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("is not a folder; `--data` names the folder of the mesh"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn check_finds_what_the_mesh_would_stumble_over() {
+    let home = tempfile::tempdir().unwrap();
+    let nowhere = home.path().join("nowhere");
+    let config = format!(
+        "[analytics]\ngeoip = \"{0}.mmdb\"\n[[feed]]\nname = \"own\"\npath = \"{0}\"\n[[file]]\npath = \"/var/log/x\"\nstream = \"ocsf/evnt\"\n",
+        nowhere.display()
+    );
+    std::fs::write(home.path().join("weft.toml"), config).unwrap();
+    let output = weft(home.path(), &["check"], "");
+    assert_eq!(output.status.code(), Some(2));
+    let told = text(&output.stderr);
+    for said in ["nowhere.mmdb` cannot be read: No such file", "feed `own`: `", "file `/var/log/x`: unknown stream `ocsf/evnt`; near it: `ocsf/event`"] {
+        assert!(told.contains(said), "{said}: {told}");
+    }
+}
+
+#[test]
 fn what_is_ingested_twice_is_there_once() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("events.ndjson");
@@ -55,6 +113,8 @@ fn a_statement_that_is_wrong_is_told() {
         let output = weft(home.path(), &["query", sql], "");
         assert_eq!(output.status.code(), Some(2), "{sql}: {}", text(&output.stderr));
     }
+    let output = weft(home.path(), &["query", "SELECT 1 FROM web_resource_access"], "");
+    assert!(text(&output.stderr).starts_with("weft: there is no table `web_resource_access`: "), "{}", text(&output.stderr));
 }
 
 #[test]

@@ -12,6 +12,11 @@ use crate::cli::{Fault, Format, Outcome, Output, Rows};
 const COLUMNS: [&str; 11] =
     ["incident", "severity", "status", "title", "first_evidence", "last_evidence", "detected", "findings", "tactics", "sources", "versions"];
 
+/// Those that a table shows.
+const SHOWN: [&str; 7] = ["incident", "severity", "status", "title", "last_evidence", "findings", "tactics"];
+/// Characters of an id that a table shows: as good as the whole one, since any begin is understood.
+const ID_CHARS: usize = 12;
+
 /// The uid that an id is the begin of, if it is of one incident alone.
 pub(super) fn full_uid(events: &[Value], id: &str) -> Option<String> {
     let mut uids: Vec<&str> = events.iter().filter_map(uid).filter(|uid| uid.starts_with(id)).collect();
@@ -67,12 +72,13 @@ pub(super) fn list(events: &[Value], all: bool, out: &mut Output) -> Result<Outc
     last.retain(|(_, event, _)| all || number(event, "/status_id") < 4);
     last.sort_by_key(|(uid, event, _)| (std::cmp::Reverse(number(event, "/end_time")), *uid));
     let mut rows = Rows::new(COLUMNS);
+    let is_table = out.format() == Format::Table;
     for (uid, event, count) in &last {
         let owner = event.pointer("/assignee/name").and_then(Value::as_str);
         let open = owner.map_or_else(|| "open".to_owned(), |owner| format!("open, with {owner}"));
         let status = event.get("status_detail").and_then(Value::as_str).map_or(open, str::to_owned);
         rows.push([
-            (*uid).into(),
+            uid.get(..ID_CHARS).filter(|_| is_table).unwrap_or(uid).into(),
             number(event, "/severity_id").into(),
             status.into(),
             event.get("message").cloned().unwrap_or_default(),
@@ -85,7 +91,7 @@ pub(super) fn list(events: &[Value], all: bool, out: &mut Output) -> Result<Outc
             (*count).into(),
         ]);
     }
-    out.rows(&rows)?;
+    out.list(rows, &SHOWN)?;
     Ok(if last.is_empty() { Outcome::Done } else { Outcome::Found })
 }
 

@@ -67,11 +67,16 @@ impl Part {
 }
 
 async fn parts(reader: &Reader, table: &str, usage: &cli::Usage) -> Result<Vec<Part>, Fault> {
-    let (tool, raw) = if table == REJECTS { ("stream", "raw") } else { ("concat_ws(' ', metadata.product.vendor_name, metadata.product.name)", "raw_data") };
+    // Rejects are bytes, of which SQL tells no length but that of their text.
+    let (tool, raw) = if table == REJECTS {
+        ("stream", "octet_length(encode(raw, 'hex')) / 2")
+    } else {
+        ("concat_ws(' ', metadata.product.vendor_name, metadata.product.name)", "octet_length(raw_data)")
+    };
     let bound = |day: &Option<String>, sign: &str| day.as_ref().map(|day| format!("day {sign} '{}'", day.replace('\'', "''")));
     let bounds: Vec<String> = [bound(&usage.since, ">="), bound(&usage.until, "<")].into_iter().flatten().collect();
     let condition = if bounds.is_empty() { String::new() } else { format!("WHERE {}", bounds.join(" AND ")) };
-    let sql = format!("SELECT {tool}, CAST(day AS VARCHAR), count(*), sum(octet_length({raw})) FROM \"{table}\" {condition} GROUP BY 1, 2");
+    let sql = format!("SELECT {tool}, CAST(day AS VARCHAR), count(*), sum({raw}) FROM \"{table}\" {condition} GROUP BY 1, 2");
     let options = QueryOptions { rows_max: usize::MAX, time_max: std::time::Duration::from_secs(SECONDS_MAX) };
     let result = reader.session(options).collect(&sql).await.map_err(Fault::failed)?;
     result.warnings.iter().for_each(|warning| cli::say(warning));
