@@ -118,15 +118,22 @@ fn file(folder: &Path, table: Table) -> PathBuf {
     folder.join(format!("{}.parquet", table.name()))
 }
 
+/// What is kept of a home.
+///
+/// # Errors
+/// Nothing was imported.
+pub fn imported(home: &Home) -> Result<Shelf, Fault> {
+    let shelf = Shelf::of(&home.dir);
+    let none = || Fault::misuse(format!("`{}` holds no identities yet; `weft identity import PATH` takes snapshots in", home.dir.display()));
+    shelf.stamp().map(|_| shelf).ok_or_else(none)
+}
+
 /// The graph of a home with its persons.
 ///
 /// # Errors
 /// Nothing was imported, or something cannot be read.
 pub async fn people(home: &Home, files: &Files) -> Result<People, Fault> {
-    let shelf = Shelf::of(&home.dir);
-    if shelf.stamp().is_none() {
-        return Err(Fault::misuse(format!("`{}` holds no identities yet; `weft identity import PATH` takes snapshots in", home.dir.display())));
-    }
+    let shelf = imported(home)?;
     let graph = shelf.load()?.finish().map_err(Fault::failed)?;
     let decisions = kept(home).await?;
     let population = Population::of(&graph, &decisions, &words(files)?);
@@ -173,11 +180,11 @@ pub async fn decisions(state: &dyn StateStore) -> Result<Vec<Decision>, StateErr
     serde_json::from_str(&kept).map_err(|error| StateError(format!("what was decided about persons cannot be read: {error}")))
 }
 
-/// Keeps one more.
+/// Keeps one more. Whoever decides has had its turn since it looked at persons, so that nobody decided in between.
 ///
 /// # Errors
 /// The store failed.
-pub async fn decide(home: &Home, decision: &Decision) -> Result<(), Fault> {
+pub async fn decide(home: &Home, decision: &Decision, _turn: &Turn) -> Result<(), Fault> {
     let state = Sqlite::open(&home.state_file()).await.map_err(Fault::failed)?;
     let mut all = decisions(&state).await?;
     all.push(decision.clone());

@@ -117,7 +117,7 @@ impl Decided {
             match decision.word {
                 Word::Same => {
                     decided.apart.retain(|(a, b)| !across(a, b));
-                    decided.same.extend(decision.left.first().cloned().zip(decision.right.first().cloned()));
+                    decided.same.extend(decision.left.iter().flat_map(|a| decision.right.iter().map(move |b| (a.clone(), b.clone()))));
                 }
                 Word::Apart => {
                     decided.same.retain(|(a, b)| !across(a, b));

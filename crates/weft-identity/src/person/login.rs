@@ -103,7 +103,6 @@ pub(super) fn link(work: &mut Work<'_>, names: &Names) {
     }
     let wanted: HashSet<usize> = learned.values().flatten().map(|(custom, _, _)| *custom).collect();
     let made: HashMap<usize, Made> = wanted.into_iter().map(|custom| (custom, Made::of(work, names, &set_names, custom))).collect();
-    let mut sources = work.sources();
     for rank in 0..work.count() {
         if work.is_apart(rank) || work.is_certain(rank) {
             continue;
@@ -115,8 +114,7 @@ pub(super) fn link(work: &mut Work<'_>, names: &Names) {
         });
         let Some((person, why)) = found else { continue };
         let (own, theirs) = (names.account(rank), set_names.get(person as usize).copied().unwrap_or(NONE));
-        let root = work.sets.root(person);
-        if own != NONE && own != theirs || !sources.insert((root, work.source(rank))) {
+        if own != NONE && own != theirs || work.sets.share_source(person, rank) {
             continue;
         }
         match work.sets.unite(person, rank, true) {
@@ -197,7 +195,6 @@ pub(super) fn link_by_name(work: &mut Work<'_>, names: &Names) {
     let mut sets: Vec<(u32, u32)> = (0_u32..).zip(&set_names).filter(|(_, name)| **name != NONE).map(|(root, &name)| (name, root)).collect();
     sets.retain(|(name, _)| names.parts(*name).is_some_and(|(given, family)| given.chars().count() > 1 && family.chars().count() > 1));
     sets.sort_unstable();
-    let (mut sources, domains) = (work.sources(), work.domains());
     for same in sets.chunk_by(|a, b| a.0 == b.0).filter(|same| same.len() > 1) {
         let (certain, single): (Vec<u32>, Vec<u32>) = same.iter().map(|(_, root)| *root).partition(|&root| work.is_certain(root));
         let name = same.first().and_then(|(name, _)| names.parts(*name)).map(|(given, family)| format!("{given} {family}")).unwrap_or_default();
@@ -214,9 +211,7 @@ pub(super) fn link_by_name(work: &mut Work<'_>, names: &Names) {
         };
         let joining: Vec<u32> = single.into_iter().filter(|&root| root != person && of.get(work.source(root)) == Some(&1)).collect();
         for root in joining {
-            let two_boxes = domains.get(&root).zip(domains.get(&person)).is_some_and(|(a, b)| !a.is_disjoint(b));
-            let head = work.sets.root(person);
-            if two_boxes || !sources.insert((head, work.source(root))) {
+            if work.sets.share_domain(root, person) || work.sets.share_source(root, person) {
                 continue;
             }
             match work.sets.unite(person, root, true) {

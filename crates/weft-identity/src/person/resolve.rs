@@ -8,7 +8,7 @@ use super::login::Custom;
 use super::names::Names;
 use super::sets::Sets;
 use super::{keys, login};
-use crate::graph::named;
+use crate::graph::{Strings, named};
 
 named! {
     /// By what two accounts are linked, strongest first.
@@ -128,6 +128,7 @@ pub fn resolve(identities: &[Identity<'_>], said: &[(&str, &str, bool)], decisio
     work.told(said, decisions);
     keys::employees(&mut work);
     keys::link(&mut work);
+    work.mark();
     let names = Names::of(&work);
     login::link(&mut work, &names);
     login::link_by_name(&mut work, &names);
@@ -167,21 +168,20 @@ impl<'a> Work<'a> {
         self.sets.size(rank) > 1 || self.sets.is_employee(rank)
     }
 
-    /// Sources in which each set has accounts, by root.
-    pub(super) fn sources(&mut self) -> HashSet<(u32, &'a str)> {
-        (0..self.count()).map(|rank| (self.sets.root(rank), self.source(rank))).collect()
-    }
-
-    /// Mail domains in which each set has addresses, by root.
-    pub(super) fn domains(&mut self) -> HashMap<u32, HashSet<String>> {
-        let mut domains: HashMap<u32, HashSet<String>> = HashMap::new();
-        for rank in 0..self.count() {
-            let root = self.sets.root(rank);
-            let ids = self.identities.get(rank as usize).map_or(&[][..], |identity| &identity.ids);
-            let addresses = ids.iter().filter(|(kind, _)| *kind == IdKind::Email).filter_map(|(_, value)| value.split_once('@'));
-            domains.entry(root).or_default().extend(addresses.map(|(_, domain)| domain.trim().to_lowercase()));
+    /// Tells the sets in which sources and in which mail domains their accounts are; from then on united sets know.
+    fn mark(&mut self) {
+        let (mut sources, mut domains) = (Strings::default(), Strings::default());
+        for (rank, identity) in (0_u32..).zip(&self.identities) {
+            if let Some(source) = sources.intern(identity.source) {
+                self.sets.source(rank, source);
+            }
+            let addresses = identity.ids.iter().filter(|(kind, _)| *kind == IdKind::Email).filter_map(|(_, value)| value.split_once('@'));
+            for (_, domain) in addresses {
+                if let Some(domain) = domains.intern(&domain.trim().to_lowercase()) {
+                    self.sets.domain(rank, domain);
+                }
+            }
         }
-        domains
     }
 
     /// What was decided, and what sources say outright.
@@ -207,6 +207,8 @@ impl<'a> Work<'a> {
                 }
             }
             match self.sets.unite(a, b, false) {
+                // Of a decision about many pairs, those that follow from the rest are no evidence of their own.
+                Ok(false) if by == By::Decision => {}
                 Ok(joined) => self.links.push((a, b, by, String::new(), joined)),
                 Err(barred) => self.bar(a, b, barred, by.name()),
             }

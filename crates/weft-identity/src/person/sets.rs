@@ -11,19 +11,46 @@ pub(super) enum Barred {
     Employees,
 }
 
+/// Numbers that the accounts of a set have, by root; they go with the set when it is united.
+#[derive(Default)]
+struct Marks(HashMap<u32, BTreeSet<u32>>);
+
+impl Marks {
+    fn add(&mut self, root: u32, number: u32) {
+        self.0.entry(root).or_default().insert(number);
+    }
+
+    fn unite(&mut self, into: u32, from: u32) {
+        if let Some(moved) = self.0.remove(&from) {
+            self.0.entry(into).or_default().extend(moved);
+        }
+    }
+
+    /// Whether both sets have some.
+    fn both(&self, a: u32, b: u32) -> Option<(&BTreeSet<u32>, &BTreeSet<u32>)> {
+        self.0.get(&a).zip(self.0.get(&b))
+    }
+
+    fn shared(&self, a: u32, b: u32) -> bool {
+        self.both(a, b).is_some_and(|(a, b)| !a.is_disjoint(b))
+    }
+}
+
 /// Sets of accounts by rank.
 pub(super) struct Sets {
     parent: Vec<u32>,
     size: Vec<u32>,
     /// Accounts that must not come into the set of a root.
     apart: HashMap<u32, Vec<u32>>,
-    /// Employee numbers of the set of a root.
-    employees: HashMap<u32, BTreeSet<u32>>,
+    employees: Marks,
+    sources: Marks,
+    domains: Marks,
 }
 
 impl Sets {
     pub(super) fn new(count: u32) -> Self {
-        Self { parent: (0..count).collect(), size: vec![1; count as usize], apart: HashMap::new(), employees: HashMap::new() }
+        let (parent, size) = ((0..count).collect(), vec![1; count as usize]);
+        Self { parent, size, apart: HashMap::new(), employees: Marks::default(), sources: Marks::default(), domains: Marks::default() }
     }
 
     /// Keeps two accounts in different sets, from the beginning on.
@@ -35,7 +62,31 @@ impl Sets {
     /// An employee number of an account.
     pub(super) fn employee(&mut self, account: u32, number: u32) {
         let root = self.root(account);
-        self.employees.entry(root).or_default().insert(number);
+        self.employees.add(root, number);
+    }
+
+    /// A source in which an account is.
+    pub(super) fn source(&mut self, account: u32, number: u32) {
+        let root = self.root(account);
+        self.sources.add(root, number);
+    }
+
+    /// A mail domain in which an account has an address.
+    pub(super) fn domain(&mut self, account: u32, number: u32) {
+        let root = self.root(account);
+        self.domains.add(root, number);
+    }
+
+    /// Whether the sets of two accounts have accounts in one source.
+    pub(super) fn share_source(&mut self, a: u32, b: u32) -> bool {
+        let (a, b) = (self.root(a), self.root(b));
+        self.sources.shared(a, b)
+    }
+
+    /// Whether the sets of two accounts have addresses in one mail domain.
+    pub(super) fn share_domain(&mut self, a: u32, b: u32) -> bool {
+        let (a, b) = (self.root(a), self.root(b));
+        self.domains.shared(a, b)
     }
 
     pub(super) fn root(&mut self, account: u32) -> u32 {
@@ -67,7 +118,7 @@ impl Sets {
     /// Whether the set of an account has an employee number.
     pub(super) fn is_employee(&mut self, account: u32) -> bool {
         let root = self.root(account);
-        self.employees.contains_key(&root)
+        self.employees.0.contains_key(&root)
     }
 
     /// Unites the sets of two accounts; whether they were two. With `strict`, sets with different employee
@@ -95,8 +146,8 @@ impl Sets {
         if let Some(moved) = self.apart.remove(&b) {
             self.apart.entry(a).or_default().extend(moved);
         }
-        if let Some(moved) = self.employees.remove(&b) {
-            self.employees.entry(a).or_default().extend(moved);
+        for marks in [&mut self.employees, &mut self.sources, &mut self.domains] {
+            marks.unite(a, b);
         }
         Ok(true)
     }
@@ -109,6 +160,6 @@ impl Sets {
     }
 
     fn differ(&self, a: u32, b: u32) -> bool {
-        self.employees.get(&a).zip(self.employees.get(&b)).is_some_and(|(a, b)| a.is_disjoint(b))
+        self.employees.both(a, b).is_some_and(|(a, b)| a.is_disjoint(b))
     }
 }

@@ -167,6 +167,34 @@ fn a_split_stays_until_somebody_says_otherwise() {
 }
 
 #[test]
+fn a_merge_goes_on_for_the_accounts_that_stay() {
+    let accounts = [account("a:1", &[(Email, "x@x.org")]), account("a:2", &[(Email, "x@x.org")]), account("b:1", &[]), account("b:2", &[(Login, "b")])];
+    let before = persons(&accounts, &[]);
+    let merge = Decision::merge(&before, person_of(&before, &accounts, "a:1"), person_of(&before, &accounts, "b:1"), "ada", Timestamp(1)).unwrap();
+    let merged = persons(&accounts, std::slice::from_ref(&merge));
+    assert_eq!(sets(&merged), wanted(&[&["a:1", "a:2", "b:1"], &["b:2"]]));
+    // The account that was named first turns out to be somebody else's: the others were merged all the same.
+    let split = Decision::split_account(&merged, "a:1", person_of(&merged, &accounts, "a:1"), "ada", Timestamp(2)).unwrap();
+    assert_eq!(sets(&persons(&accounts, &[merge.clone(), split])), wanted(&[&["a:1"], &["a:2", "b:1"], &["b:2"]]));
+    // Or it is gone.
+    assert_eq!(sets(&persons(&accounts[1..], &[merge])), wanted(&[&["a:2", "b:1"], &["b:2"]]));
+}
+
+#[test]
+fn who_joins_a_person_brings_source_and_mail_domain() {
+    let sources =
+        [account("z:1", &[(Employee, "7"), (Name, "Ada Lovelace")]), account("a:1", &[(Name, "Ada Lovelace")]), account("z:2", &[(Name, "Ada Lovelace")])];
+    assert_eq!(sets(&persons(&sources, &[])), wanted(&[&["a:1", "z:1"], &["z:2"]]), "the person has an account of that source already");
+    let boxes = [
+        account("z:1", &[(Employee, "7"), (Name, "Ada Lovelace")]),
+        account("a:1", &[(Email, "ada@x.org"), (Name, "Ada Lovelace")]),
+        account("b:1", &[(Email, "lovelace@x.org"), (Name, "Ada Lovelace")]),
+        account("c:1", &[(Email, "ada@y.org"), (Name, "Ada Lovelace")]),
+    ];
+    assert_eq!(sets(&persons(&boxes, &[])), wanted(&[&["a:1", "c:1", "z:1"], &["b:1"]]), "two addresses of one domain are two persons'");
+}
+
+#[test]
 fn what_cannot_be_decided_is_told() {
     let accounts = [account("a:1", &[(Email, "x@x.org")]), account("b:1", &[(Email, "x@x.org")]), account("c:1", &[])];
     let found = persons(&accounts, &[]);

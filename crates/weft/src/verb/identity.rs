@@ -14,7 +14,7 @@ use crate::cli::{self, Fault, Format, Outcome, Output, Rows};
 use crate::content;
 use crate::door::now;
 use crate::home::Home;
-use crate::identity::{self, People};
+use crate::identity::{self, People, Turn};
 
 /// Persons that a name may mean and are told.
 const MEANT_MAX: usize = 10;
@@ -30,6 +30,8 @@ pub(super) async fn run(home: &Home, asked: &Identity, out: &mut Output) -> Resu
     match asked {
         Identity::Import(asked) => return import::run(home, &files, asked, out),
         Identity::Forms => return forms(&files, out),
+        Identity::Merge { one, other } => return merge(home, &files, one, other).await,
+        Identity::Split { name } => return split(home, &files, name).await,
         _ => {}
     }
     let people = identity::people(home, &files).await?;
@@ -37,9 +39,7 @@ pub(super) async fn run(home: &Home, asked: &Identity, out: &mut Output) -> Resu
         Identity::List(asked) => list(&people, asked, out),
         Identity::Show { name } => show(&people, name, out),
         Identity::Reach(asked) => reach::run(&people, asked, out),
-        Identity::Merge { one, other } => merge(home, &people, one, other).await,
-        Identity::Split { name } => split(home, &people, name).await,
-        Identity::Import(_) | Identity::Forms => Ok(Outcome::Done),
+        Identity::Import(_) | Identity::Forms | Identity::Merge { .. } | Identity::Split { .. } => Ok(Outcome::Done),
     }
 }
 
@@ -239,23 +239,31 @@ fn person(people: &People, name: &str) -> Result<usize, Fault> {
     }
 }
 
-async fn merge(home: &Home, people: &People, one: &str, other: &str) -> Result<Outcome, Fault> {
-    let (a, b) = (person(people, one)?, person(people, other)?);
+/// Persons as they are while nobody else changes them.
+async fn in_turn(home: &Home, files: &content::Files) -> Result<(People, Turn), Fault> {
+    let turn = identity::imported(home)?.turn()?;
+    Ok((identity::people(home, files).await?, turn))
+}
+
+async fn merge(home: &Home, files: &content::Files, one: &str, other: &str) -> Result<Outcome, Fault> {
+    let (people, turn) = in_turn(home, files).await?;
+    let (a, b) = (person(&people, one)?, person(&people, other)?);
     let decision = Decision::merge(&people.population.persons, a, b, &who(), now()).map_err(|error| Fault::misuse(error.to_string()))?;
-    identity::decide(home, &decision).await?;
+    identity::decide(home, &decision, &turn).await?;
     cli::say(&format!("`{one}` and `{other}` are one person from now on; `weft identity split` takes it back"));
     Ok(Outcome::Done)
 }
 
-async fn split(home: &Home, people: &People, name: &str) -> Result<Outcome, Fault> {
-    let (persons, number) = (&people.population.persons, person(people, name)?);
+async fn split(home: &Home, files: &content::Files, name: &str) -> Result<Outcome, Fault> {
+    let (people, turn) = in_turn(home, files).await?;
+    let (persons, number) = (&people.population.persons, person(&people, name)?);
     let account = people.graph.find(name).filter(|&node| people.population.person(node).is_some());
     let decision = match account {
         Some(node) => Decision::split_account(persons, people.graph.key(node), number, &who(), now()),
         None => Decision::split_person(persons, number, &people.decisions, &who(), now()),
     };
     let decision = decision.map_err(|error| Fault::misuse(error.to_string()))?;
-    identity::decide(home, &decision).await?;
+    identity::decide(home, &decision, &turn).await?;
     cli::say(&format!("{} and {} are two persons from now on; `weft identity merge` takes it back", decision.left.join(", "), decision.right.join(", ")));
     Ok(Outcome::Done)
 }

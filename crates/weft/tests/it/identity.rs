@@ -116,6 +116,24 @@ fn a_merge_is_remembered_and_taken_back() {
 }
 
 #[test]
+fn who_decides_at_once_waits_for_its_turn() {
+    let (home, snapshot) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let line = |n: usize| format!("{{\"node\": \"door:{n}\", \"kind\": \"account\", \"source\": \"door\"}}\n");
+    let folder = files(snapshot.path(), &[("door.ndjson", &(0..12).map(line).collect::<String>())]);
+    ask(home.path(), &["import", &folder]);
+    std::thread::scope(|scope| {
+        for n in 0..6 {
+            let home = home.path();
+            scope.spawn(move || {
+                let merged = weft(home, &["identity", "merge", &format!("door:{}", 2 * n), &format!("door:{}", 2 * n + 1)], "");
+                assert_eq!(merged.status.code(), Some(0), "{}", text(&merged.stderr));
+            });
+        }
+    });
+    assert_eq!(ask(home.path(), &["list"]).0.len(), 6, "no decision was lost");
+}
+
+#[test]
 fn a_torn_snapshot_is_used_as_far_as_it_goes() {
     let (home, snapshot) = (home(), tempfile::tempdir().unwrap());
     let folder = files(snapshot.path(), &[("users.json", OKTA.get(..OKTA.len() - 40).unwrap()), ("nothing.json", "{}"), ("broken.json", "hello")]);
