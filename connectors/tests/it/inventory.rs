@@ -1,7 +1,7 @@
 //! Snapshots of identity systems through the descriptions of their connectors.
 
 use serde_json::Value;
-use weft_identity::graph::{Builder, Direction, Graph, NodeKind};
+use weft_identity::graph::{Builder, Direction, Graph, Interval, NodeKind};
 use weft_identity::inventory::{Forms, Reading, json, ldif};
 use weft_identity::person::{Population, Words};
 
@@ -14,18 +14,37 @@ fn forms() -> Forms {
     Forms::compile(files.iter().map(|(tool, path, text)| (tool.as_str(), path.as_str(), text.as_str()))).unwrap_or_else(|faults| panic!("{faults:?}"))
 }
 
+/// Files by path, given at once.
+type Files<'a> = &'a [(&'a str, &'a str)];
+
 /// The graph of files by path, and what was told of them.
-fn graph(files: &[(&str, &str)]) -> (Graph, Vec<String>) {
+fn graph(files: Files<'_>) -> (Graph, Vec<String>) {
+    graph_over_time(&[files])
+}
+
+/// The graph of imports, each a million microseconds after the one before, and what was told of the last.
+fn graph_over_time(imports: &[Files<'_>]) -> (Graph, Vec<String>) {
     let forms = forms();
-    let mut reading = Reading::new(&forms, "");
-    for (path, text) in files {
-        let value: Value = if ldif::is_one(text) { ldif::read(text).0 } else { json::read(text).unwrap().value };
-        reading.document(path, &value, false);
+    let (mut builder, mut told) = (Builder::default(), Vec::new());
+    for (n, files) in (1..).zip(imports) {
+        let mut reading = Reading::new(&forms, "");
+        for (path, text) in *files {
+            let value: Value = if ldif::is_one(text) { ldif::read(text).0 } else { json::read(text).unwrap().value };
+            reading.document(path, &value, false);
+        }
+        let (snapshot, _) = reading.finish();
+        told = builder.absorb(&snapshot, n * 1_000_000).unwrap().faults.iter().map(ToString::to_string).collect();
     }
-    let (snapshot, _) = reading.finish();
-    let mut builder = Builder::default();
-    let absorbed = builder.absorb(&snapshot, 1_000_000).unwrap();
-    (builder.finish().unwrap(), absorbed.faults.iter().map(ToString::to_string).collect())
+    (builder.finish().unwrap(), told)
+}
+
+/// Edges that still hold.
+fn open_edges(graph: &Graph) -> Vec<String> {
+    let all = (0..graph.nodes()).flat_map(|from| graph.neighbours(from, Direction::Forward).map(move |to| (from, to)));
+    let open = all.filter(|(_, to)| graph.terms(to.terms).unwrap().held.until == Interval::OPEN);
+    let mut open: Vec<String> = open.map(|(from, to)| format!("{} > {}", graph.key(from), graph.key(to.node))).collect();
+    open.sort();
+    open
 }
 
 fn edges(graph: &Graph) -> Vec<String> {
@@ -180,7 +199,7 @@ fn active_directory_as_ldif() {
     let text = "dn: CN=Ada,OU=Staff,DC=x,DC=org\nobjectClass: top\nobjectClass: person\nobjectClass: user\nobjectSid: S-1-5-21-1-2-3-1104\nobjectGUID:: 4AQlP4lPDk+d0wM5Dkjh5A==\nsAMAccountName: ada\nuserAccountControl: 514\nprimaryGroupID: 513\n\ndn: CN=Domain Users,DC=x,DC=org\nobjectClass: group\nobjectSid: S-1-5-21-1-2-3-513\ncn: Domain Users\n\ndn: CN=Ops,DC=x,DC=org\nobjectClass: group\nobjectSid: S-1-5-21-1-2-3-1200\ncn: Ops\nmember: cn=Ada,ou=Staff,dc=x,dc=org\n";
     let graph =
         check(&[("ad.ldif", text)], &["ad:S-1-5-21-1-2-3-1104 member_of ad:S-1-5-21-1-2-3-513", "ad:S-1-5-21-1-2-3-1104 member_of ad:S-1-5-21-1-2-3-1200"]);
-    assert!(!graph.about(graph.find("dn:cn=ada,ou=staff,dc=x,dc=org").unwrap()).unwrap().active);
+    assert!(!graph.about(graph.find("dn:cn=ada,ou=staff,dc=x,dc=org").unwrap()).unwrap().is_active());
 }
 
 #[test]
@@ -314,6 +333,121 @@ fn faults_have_their_place_and_the_rest_is_used() {
             "else.json: no record of it is of a form that is known; `weft identity forms` lists them",
         ]
     );
+}
+
+#[test]
+fn a_group_that_became_empty_has_nobody() {
+    let member = r#"[{"id": "00u1", "status": "ACTIVE", "profile": {"login": "ada@x.org"}}]"#;
+    let (left, told) =
+        graph_over_time(&[&[("okta/groups/00g1/users.json", member), ("okta/groups/00g2/users.json", member)], &[("okta/groups/00g1/users.json", "[]")]]);
+    assert_eq!((open_edges(&left), told), (vec!["okta:00u1 > okta:00g2".to_owned()], vec![]));
+    let entra = |value: &str| format!(r##"{{"@odata.context": "x/$metadata#directoryObjects", "value": [{value}]}}"##);
+    let (one, none) = (entra(r#"{"id": "c1"}"#), entra(""));
+    let (left, told) = graph_over_time(&[&[("groups/b1/members.json", &one)], &[("groups/b1/members.json", &none)]]);
+    assert_eq!((open_edges(&left), told), (vec![], vec![]));
+    let google = r#"{"kind": "admin#directory#members", "members": [{"id": "1", "email": "ada@x.org", "role": "OWNER", "type": "USER"}]}"#;
+    let (left, told) =
+        graph_over_time(&[&[("groups/g1/members.json", google)], &[("groups/g1/members.json", r#"{"kind": "admin#directory#members", "etag": "x"}"#)]]);
+    assert_eq!((open_edges(&left), told), (vec![], vec![]));
+}
+
+#[test]
+fn eligible_assignments_that_are_all_gone_end_and_other_answers_end_nothing() {
+    let answer = |of: &str, value: &str| format!(r##"{{"@odata.context": "x/$metadata#{of}", "value": [{value}]}}"##);
+    let eligible = "roleManagement/directory/roleEligibilitySchedules";
+    let one = answer(eligible, r#"{"principalId": "a1", "roleDefinitionId": "r1", "directoryScopeId": "/"}"#);
+    let (left, told) = graph_over_time(&[&[("eligible.json", &one)], &[("eligible.json", &answer(eligible, ""))]]);
+    assert_eq!((open_edges(&left), told), (vec![], vec![]));
+    let users = answer("users", r#"{"id": "a1", "userPrincipalName": "ada@x.org"}"#);
+    let (left, told) = graph_over_time(&[&[("users.json", &users), ("eligible.json", &one)], &[("of.json", &answer("users('a1')/memberOf", ""))]]);
+    let ada = left.find("entra:a1").unwrap();
+    assert_eq!((open_edges(&left).len(), left.about(ada).unwrap().held.until), (1, Interval::OPEN));
+    assert!(told[0].contains("nothing is in it, and it does not say of what") && told[0].contains("`--empty`"), "{told:?}");
+}
+
+const DOMAIN: &str = "dn: DC=x,DC=org\nobjectClass: domainDNS\nobjectSid: S-1-5-21-1-2-3\ndc: x\n\n";
+const USER: &str = "dn: CN=Ada,DC=x,DC=org\nobjectClass: user\nobjectSid: S-1-5-21-1-2-3-1104\nsAMAccountName: ada\n\n";
+const COMPUTER: &str = "dn: CN=PC,DC=x,DC=org\nobjectClass: user\nobjectClass: computer\nobjectSid: S-1-5-21-1-2-3-1105\ncn: PC\n\n";
+
+#[test]
+fn an_export_of_a_whole_domain_ends_computers_and_one_of_users_does_not() {
+    let whole = [DOMAIN, USER, COMPUTER].concat();
+    let gone = |later: &str| {
+        let (graph, told) = graph_over_time(&[&[("ad.ldif", &whole)], &[("ad.ldif", later)]]);
+        assert_eq!(told, Vec::<String>::new());
+        graph.about(graph.find("ad:S-1-5-21-1-2-3-1105").unwrap()).unwrap().held.until
+    };
+    assert_eq!(gone(&[DOMAIN, USER].concat()), 2_000_000);
+    assert_eq!(gone(USER), Interval::OPEN);
+}
+
+#[test]
+fn a_collection_without_computers_ends_those_of_its_domains() {
+    let file = |kind: &str, data: &str| format!(r#"{{"data": [{data}], "meta": {{"type": "{kind}", "version": 6}}}}"#);
+    let entry =
+        |domain: &str, number: u32| format!(r#"{{"ObjectIdentifier": "{domain}-{number}", "Properties": {{"name": "N{number}", "domainsid": "{domain}"}}}}"#);
+    let computers = file("computers", &[entry("S-1-5-21-1", 9), entry("S-1-5-21-2", 9)].join(","));
+    let users = file("users", &entry("S-1-5-21-1", 1));
+    let none = file("computers", "");
+    let (graph, told) = graph_over_time(&[&[("users.json", &users), ("computers.json", &computers)], &[("users.json", &users), ("computers.json", &none)]]);
+    let until = |domain: &str| graph.about(graph.find(&format!("ad:{domain}-9")).unwrap()).unwrap().held.until;
+    assert_eq!((until("S-1-5-21-1"), until("S-1-5-21-2"), told), (2_000_000, Interval::OPEN, vec![]));
+    let (_, told) = graph_over_time(&[&[("computers.json", &none)]]);
+    assert_eq!(
+        told,
+        [
+            "computers.json: nothing of `windows/bloodhound_computers` is in it, and it does not say of which instance: nothing ends by it; `--empty windows/bloodhound_computers@INSTANCE` says so"
+        ]
+    );
+}
+
+#[test]
+fn built_in_groups_are_read_from_bytes_that_could_be_text() {
+    let text = "dn: CN=Administrators,CN=Builtin,DC=x\nobjectClass: group\nobjectSid:: AQIAAAAAAAUgAAAAIAIAAA==\ncn: Administrators\n";
+    let graph = check(&[("ad.ldif", text)], &[]);
+    assert_eq!(graph.name(graph.find("ad:S-1-5-32-544").unwrap()), "Administrators");
+}
+
+#[test]
+fn a_time_that_cannot_be_read_is_told_with_its_place() {
+    let text = "{\"edge\": \"member_of\", \"from\": \"a\", \"to\": \"b\", \"until\": \"next week\"}\n{\"edge\": \"member_of\", \"from\": \"a\", \"to\": \"c\", \"since\": \"9999\", \"until\": \"never\"}\n{\"node\": \"a\", \"kind\": \"account\"}\n{\"node\": \"b\", \"kind\": \"group\"}\n{\"node\": \"c\", \"kind\": \"group\"}\n";
+    let (graph, told) = graph(&[("door.ndjson", text)]);
+    assert_eq!(
+        told,
+        [
+            "door.ndjson: [0]: `next week` is no time that can be read; it counts as without end",
+            "door.ndjson: [1]: `9999` is no time that can be read; it counts from this snapshot on"
+        ]
+    );
+    assert_eq!(open_edges(&graph), ["a > b", "a > c"]);
+}
+
+#[test]
+fn a_github_organisation_as_one_object() {
+    let text = r#"{"organization": {"login": "Acme", "default_repository_permission": "read"},
+        "members": [{"login": "Ada", "id": 1, "role": "admin"}, {"login": "bob", "role": "member"}],
+        "teams": [{"id": 7, "slug": "platform", "members": [{"login": "bob"}], "repositories": [{"name": "shop", "role_name": "push"}]},
+                  {"slug": "night", "parent": {"slug": "platform"}, "members": ["ada"], "repositories": []}],
+        "repositories": [{"full_name": "Acme/shop", "collaborators": [{"login": "eve", "role_name": "admin"}], "keys": []}]}"#;
+    let graph = check(
+        &[("acme.json", text)],
+        &[
+            "github:1 entitled_to github:org:acme",
+            "github:login:bob entitled_to github:org:acme",
+            "github:login:bob member_of github:team:7",
+            "github:1 member_of github:team:acme/night",
+            "github:team:acme/night member_of github:team:7",
+            "github:team:7 entitled_to github:repo:acme/shop",
+            "github:login:eve entitled_to github:repo:acme/shop",
+        ],
+    );
+    assert_eq!(graph.name(graph.find("github:team:7").unwrap()), "platform");
+    // Who is known by login alone is the account that a later snapshot describes under it.
+    let (graph, _) = graph_over_time(&[&[("acme.json", text)], &[("orgs/acme/members.json", r#"[{"login": "bob", "id": 2, "type": "User"}]"#)]]);
+    assert_eq!((graph.find("github:login:bob"), graph.key(graph.find("github:login:bob").unwrap())), (graph.find("github:2"), "github:2"));
+    let teams = r#"{"organization": "Acme", "teams": []}"#;
+    assert_eq!(graph_over_time(&[&[("acme.json", text)], &[("acme.json", teams)]]).0.find("github:team:7").map(|_| ()), Some(()));
+    assert_eq!(open_edges(&graph_over_time(&[&[("acme.json", text)], &[("acme.json", teams)]]).0).len(), 3);
 }
 
 #[test]

@@ -54,8 +54,9 @@ fn clock(time: &str) -> Option<(i64, i64)> {
     let end = time.find(['Z', 'z', '+', '-']).unwrap_or(time.len());
     let (clock, zone) = time.split_at(end);
     let mut millis = 0.0;
-    for (part, unit) in clock.split(':').filter(|part| !part.is_empty()).zip([3_600_000.0, 60_000.0, 1_000.0]) {
-        let number: f64 = part.trim().parse().ok().filter(|number: &f64| number.is_finite() && *number < 100.0)?;
+    // ISO 8601 ends a day at 24:00, and a leap second is number 60.
+    for (part, (unit, below)) in clock.split(':').filter(|part| !part.is_empty()).zip([(3_600_000.0, 25.0), (60_000.0, 60.0), (1_000.0, 61.0)]) {
+        let number: f64 = part.trim().parse().ok().filter(|number| (0.0..below).contains(number))?;
         millis += number * unit;
     }
     let sign = if zone.starts_with('-') { -1 } else { 1 };
@@ -109,7 +110,7 @@ mod tests {
         ] {
             assert_eq!(Timestamp::read(text).unwrap().rfc3339(), written);
         }
-        for text in ["", "N/A", "no_information", "2024-13-01", "99999-01-01", "2024-08-13T1:2:x"] {
+        for text in ["", "N/A", "no_information", "2024-13-01", "99999-01-01", "2024-08-13T1:2:x", "2024-08-13T25:00:00Z", "2024-08-13T10:60:00Z"] {
             assert_eq!(Timestamp::read(text), None, "{text}");
         }
     }

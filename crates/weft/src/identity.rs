@@ -74,7 +74,8 @@ impl Shelf {
         for table in TABLES {
             let path = file(&self.dir.join(&name), table);
             for rows in weft_lake::read_plain(&path).map_err(Fault::failed)? {
-                builder.fill(table, &rows.map_err(Fault::failed)?).map_err(|error| Fault::failed(format!("`{}`: {error}", path.display())))?;
+                let told = |error| Fault::failed(format!("`{}`: {error}; take `{}` away and import the snapshots again", path.display(), self.dir.display()));
+                builder.fill(table, &rows.map_err(Fault::failed)?).map_err(told)?;
             }
         }
         Ok(builder)

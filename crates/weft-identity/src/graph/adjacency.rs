@@ -60,6 +60,12 @@ impl Edges {
         self.chunks.iter_mut().flatten()
     }
 
+    /// Keeps those of which `keeps` says so; it may change them.
+    pub fn retain(&mut self, mut keeps: impl FnMut(&mut Edge) -> bool) {
+        self.chunks.iter_mut().for_each(|chunk| chunk.retain_mut(&mut keeps));
+        self.chunks.retain(|chunk| !chunk.is_empty());
+    }
+
     /// Each of them, forgotten chunk by chunk.
     fn drain(self) -> impl Iterator<Item = Edge> {
         self.chunks.into_iter().flatten()

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use super::adjacency::{Adjacency, Edges};
-use super::{About, Edge, EdgeKind, Graph, Identifier, Interval, Micros, NodeKind, Nodes, Scope, Shared, Strings, Terms};
-use crate::person::{IdKind, Usage};
+use super::alias::Aliases;
+use super::describe::{Description, NAMELESS};
+use super::{About, Edge, EdgeKind, Graph, Identifier, Interval, Micros, Nodes, Scope, Shared, Strings, Terms, Told};
+use crate::person::IdKind;
 
 /// There is no room for more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -22,16 +24,19 @@ pub enum Full {
 pub struct Builder {
     pub(super) nodes: Nodes,
     pub(super) texts: Strings,
-    pub(super) aliases: Strings,
-    pub(super) alias_of: Vec<u32>,
+    pub(super) aliases: Aliases,
     pub(super) about: Shared<About>,
+    /// Of nodes that several parts describe, what each says.
+    pub(super) several: hashbrown::HashMap<u32, Vec<Description>>,
+    pub(super) told: Shared<Told>,
     pub(super) terms: Shared<Terms>,
     pub(super) scopes: Vec<Scope>,
     scope_numbers: HashMap<String, u32>,
     pub(super) ids: Vec<Identifier>,
     pub(super) edges: Edges,
-    /// Nodes that were named by what turned out to be another name of a node.
-    redirected: HashMap<u32, u32>,
+    /// Nodes that were named by what turned out to be another name of a node. Only a node that leads nowhere yet
+    /// is led to another, which leads nowhere either: a chain ends, and no way leads back.
+    pub(super) redirected: HashMap<u32, u32>,
 }
 
 impl Builder {
@@ -57,15 +62,32 @@ impl Builder {
         Ok(number)
     }
 
-    /// The node of a key or an alias, known or not.
-    pub fn find(&self, key: &str) -> Option<u32> {
-        let node = self.aliases.find(key).and_then(|alias| self.alias_of.get(alias as usize).copied()).or_else(|| self.nodes.keys.find(key))?;
+    /// Names of parts of sources.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.scopes.iter().map(|scope| scope.name.as_str())
+    }
+
+    /// Whether a part of a source is known.
+    pub fn knows(&self, scope: &str) -> bool {
+        self.scope_numbers.contains_key(scope)
+    }
+
+    /// The node of a key or of another name, as it is meant at an instant. A key of its own goes before another's
+    /// name.
+    pub fn find_at(&self, key: &str, at: Micros) -> Option<u32> {
+        let named = self.nodes.keys.find(key);
+        let own = named.filter(|&node| self.is_own(node) && !self.redirected.contains_key(&node));
+        let told = |told| self.told.get(told).copied();
+        let node = own.or_else(|| self.aliases.at(key, at, told, |node| self.nodes.keys.get(node))).or(named)?;
         Some(self.current(node))
     }
 
     /// The node that a node turned out to be.
-    pub(super) fn current(&self, node: u32) -> u32 {
-        self.redirected.get(&node).copied().unwrap_or(node)
+    pub(super) fn current(&self, mut node: u32) -> u32 {
+        while let Some(&other) = self.redirected.get(&node) {
+            node = other;
+        }
+        node
     }
 
     /// The node of a key or an alias; one that is not known is there from now on, described by nobody.
@@ -73,33 +95,21 @@ impl Builder {
     /// # Errors
     /// No room.
     pub fn node(&mut self, key: &str) -> Result<u32, Full> {
-        if let Some(node) = self.find(key) {
-            return Ok(node);
-        }
-        let nobody = About { kind: NodeKind::Unknown, scope: 0, held: Interval::ALWAYS, active: true, usage: Usage::Unsaid };
-        let about = self.about.number(nobody).ok_or(Full::Text)?;
-        let node = self.nodes.keys.intern(key).ok_or(Full::Text)?;
-        self.nodes.names.push(u32::MAX);
-        self.nodes.about.push(about);
-        Ok(node)
+        self.node_at(key, super::LATEST)
     }
 
-    /// Says what a node is; what was said before is replaced. An empty name leaves the old one.
-    ///
-    /// # Errors
-    /// No room.
-    pub fn describe(&mut self, node: u32, name: &str, about: About) -> Result<(), Full> {
-        let number = self.about.number(about).ok_or(Full::Text)?;
-        if let Some(place) = self.nodes.about.get_mut(node as usize) {
-            *place = number;
+    pub(super) fn node_at(&mut self, key: &str, at: Micros) -> Result<u32, Full> {
+        self.find_at(key, at).map_or_else(|| self.keyed(key), Ok)
+    }
+
+    /// The node that has this key and no other.
+    pub(super) fn keyed(&mut self, key: &str) -> Result<u32, Full> {
+        let node = self.nodes.keys.intern(key).ok_or(Full::Text)?;
+        if node as usize == self.nodes.about.len() {
+            self.nodes.names.push(NAMELESS);
+            self.nodes.about.push(self.about.number(About::NOBODY).ok_or(Full::Text)?);
         }
-        if !name.is_empty() {
-            let text = self.text(name)?;
-            if let Some(place) = self.nodes.names.get_mut(node as usize) {
-                *place = text;
-            }
-        }
-        Ok(())
+        Ok(node)
     }
 
     /// What is said of a node.
@@ -107,31 +117,22 @@ impl Builder {
         self.about.get(*self.nodes.about.get(node as usize)?).copied()
     }
 
-    /// Another name of a node. Who was named by it, and described by nobody, was this node.
+    /// Another name of a node, as a part of a source says.
     ///
     /// # Errors
     /// No room.
-    pub fn alias(&mut self, node: u32, alias: &str) -> Result<(), Full> {
-        if let Some(other) = self.nodes.keys.find(alias).filter(|&other| other != node) {
-            if self.about(other).is_some_and(|about| about.kind != NodeKind::Unknown) {
-                return Ok(());
-            }
-            self.redirected.insert(other, node);
-        }
-        let number = self.aliases.intern(alias).ok_or(Full::Text)?;
-        if number as usize == self.alias_of.len() {
-            self.alias_of.push(node);
-        }
-        Ok(())
+    pub fn alias(&mut self, node: u32, alias: &str, scope: u32, held: Interval) -> Result<(), Full> {
+        let told = self.told.number(Told { scope, held }).ok_or(Full::Text)?;
+        self.aliases.push(alias, node, told).map(|_| ()).ok_or(Full::Text)
     }
 
     /// A text by which a person is recognised.
     ///
     /// # Errors
     /// No room.
-    pub fn identifier(&mut self, node: u32, kind: IdKind, value: &str, scope: u32) -> Result<(), Full> {
-        let value = self.text(value)?;
-        self.ids.push(Identifier { node, kind, value, scope });
+    pub fn identifier(&mut self, node: u32, kind: IdKind, value: &str, scope: u32, held: Interval) -> Result<(), Full> {
+        let (value, told) = (self.text(value)?, self.told.number(Told { scope, held }).ok_or(Full::Text)?);
+        self.ids.push(Identifier { node, kind, value, told });
         Ok(())
     }
 
@@ -157,12 +158,12 @@ impl Builder {
         self.unite()?;
         self.ids.sort_unstable();
         self.ids.dedup();
-        let Self { nodes, texts, aliases, alias_of, about, terms, scopes, ids, edges, .. } = self;
+        let Self { nodes, texts, aliases, about, several, told, terms, scopes, ids, edges, .. } = self;
         // What is only needed to find numbers is freed before the rows are made.
-        let (about, terms) = (about.values, terms.values);
+        let (about, told, terms) = (about.values, told.values, terms.values);
         let forward = Adjacency::forward(nodes.keys.len(), edges).ok_or(Full::Edges)?;
         let reverse = forward.reversed().ok_or(Full::Edges)?;
-        Ok(Graph { nodes, texts, aliases, alias_of, about, terms, scopes, ids, forward, reverse })
+        Ok(Graph { nodes, texts, aliases, about, several, told, terms, scopes, ids, forward, reverse })
     }
 
     /// Takes nodes away that are others, and numbers the rest anew.
@@ -179,16 +180,20 @@ impl Builder {
                 self.nodes.about.push(about);
             }
         }
-        let new = |node: u32| {
-            let node = self.redirected.get(&node).copied().unwrap_or(node);
+        let redirected = std::mem::take(&mut self.redirected);
+        let new = |mut node: u32| {
+            while let Some(&other) = redirected.get(&node) {
+                node = other;
+            }
             numbers.get(node as usize).copied().unwrap_or(u32::MAX)
         };
         for edge in self.edges.iter_mut() {
             (edge.from, edge.to) = (new(edge.from), new(edge.to));
         }
         self.ids.iter_mut().for_each(|id| id.node = new(id.node));
-        self.alias_of.iter_mut().for_each(|node| *node = new(*node));
-        self.redirected.clear();
+        self.aliases.holders.iter_mut().for_each(|holder| holder.node = new(holder.node));
+        let several = std::mem::take(&mut self.several);
+        self.several = several.into_iter().filter(|(node, _)| !redirected.contains_key(node)).map(|(node, all)| (new(node), all)).collect();
         Ok(())
     }
 }

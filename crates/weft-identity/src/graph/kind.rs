@@ -122,4 +122,18 @@ impl Interval {
     pub fn holds(self, at: Micros) -> bool {
         self.from <= at && (at < self.until || self.until == Self::OPEN)
     }
+
+    /// The most of [`Interval::nearness`].
+    pub(crate) const HOLDS: u8 = 2;
+
+    /// How near it is to an instant: most what holds since last, then what ended last, then what begins next.
+    /// `None` for what never held.
+    pub(crate) fn nearness(self, at: Micros) -> Option<(u8, Micros)> {
+        match self {
+            _ if self.from >= self.until => None,
+            _ if self.holds(at) => Some((Self::HOLDS, self.from)),
+            _ if self.from <= at => Some((1, self.until)),
+            _ => Some((0, self.from.saturating_neg())),
+        }
+    }
 }

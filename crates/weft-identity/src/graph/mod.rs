@@ -14,8 +14,11 @@
 
 mod absorb;
 mod adjacency;
+mod alias;
 mod build;
+mod describe;
 mod kind;
+mod names;
 mod reach;
 mod snapshot;
 mod strings;
@@ -37,6 +40,11 @@ use hashbrown::HashMap;
 
 use crate::person::{IdKind, Usage};
 use adjacency::Adjacency;
+use alias::Aliases;
+use describe::Description;
+
+/// The latest instant: what holds until further notice holds then.
+const LATEST: Micros = Micros::MAX - 1;
 
 /// What an edge says besides its ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,10 +68,22 @@ pub struct About {
     pub scope: u32,
     /// When it was there.
     pub held: Interval,
-    /// Whether it can be used; an account that is disabled cannot.
-    pub active: bool,
+    /// Whether it can be used, where the source says so; an account that is disabled cannot.
+    pub active: Option<bool>,
     /// Who uses it, where the source says so.
     pub usage: Usage,
+    /// Whether it is described only in passing, by parts that are about something else.
+    pub passing: bool,
+}
+
+impl About {
+    /// Described by nobody.
+    pub(crate) const NOBODY: Self = Self { kind: NodeKind::Unknown, scope: 0, held: Interval::ALWAYS, active: None, usage: Usage::Unsaid, passing: false };
+
+    /// Whether it can be used as far as is known.
+    pub fn is_active(&self) -> bool {
+        self.active != Some(false)
+    }
 }
 
 /// A part of a source, which a snapshot tells as a whole.
@@ -75,6 +95,15 @@ pub struct Scope {
     pub at: Micros,
 }
 
+/// A part of a source that says something, and when that holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Told {
+    /// Part of the source.
+    pub scope: u32,
+    /// When it holds.
+    pub held: Interval,
+}
+
 /// A text by which a person is recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identifier {
@@ -84,8 +113,8 @@ pub struct Identifier {
     pub kind: IdKind,
     /// Its value, a number of [`Graph::text`].
     pub value: u32,
-    /// Part of a source that says it.
-    pub scope: u32,
+    /// Who says it and when it holds, a number of [`Graph::told`].
+    pub told: u32,
 }
 
 /// Values that many share, by number.
@@ -138,9 +167,11 @@ struct Nodes {
 pub struct Graph {
     nodes: Nodes,
     texts: Strings,
-    aliases: Strings,
-    alias_of: Vec<u32>,
+    aliases: Aliases,
     about: Vec<About>,
+    /// Of nodes that several parts describe, what each says.
+    several: HashMap<u32, Vec<Description>>,
+    told: Vec<Told>,
     terms: Vec<Terms>,
     scopes: Vec<Scope>,
     ids: Vec<Identifier>,
@@ -162,8 +193,10 @@ impl Graph {
     /// Bytes of memory, without what the allocator adds.
     pub fn bytes(&self) -> usize {
         let strings = self.nodes.keys.bytes() + self.texts.bytes() + self.aliases.bytes();
-        let columns = (self.nodes.names.capacity() + self.nodes.about.capacity() + self.alias_of.capacity()) * 4;
-        let shared = self.terms.capacity() * size_of::<Terms>() + self.about.capacity() * size_of::<About>();
+        let described: usize = self.several.values().map(|all| all.capacity() * size_of::<Description>()).sum();
+        let columns = (self.nodes.names.capacity() + self.nodes.about.capacity()) * 4 + self.several.allocation_size() + described;
+        let told = self.told.capacity() * size_of::<Told>();
+        let shared = told + self.terms.capacity() * size_of::<Terms>() + self.about.capacity() * size_of::<About>();
         strings + columns + shared + self.ids.capacity() * size_of::<Identifier>() + self.forward.bytes() + self.reverse.bytes()
     }
 
@@ -190,12 +223,24 @@ impl Graph {
 
     /// The node of a key or of another name that its source gives it.
     pub fn find(&self, key: &str) -> Option<u32> {
-        self.nodes.keys.find(key).or_else(|| self.alias_of.get(self.aliases.find(key)? as usize).copied())
+        self.find_at(key, LATEST)
     }
 
-    /// Other names of nodes.
-    pub fn aliases(&self) -> impl Iterator<Item = (&str, u32)> {
-        self.aliases.iter().zip(self.alias_of.iter().copied())
+    /// The node of a key or of another name, as it was meant at an instant.
+    pub fn find_at(&self, key: &str, at: Micros) -> Option<u32> {
+        let named = self.nodes.keys.find(key);
+        let own = |node: &u32| self.about(*node).is_some_and(|about| about.kind != NodeKind::Unknown && !about.passing);
+        named.filter(own).or_else(|| self.aliases.at(key, at, |told| self.told(told).copied(), |node| self.key(node))).or(named)
+    }
+
+    /// Other names of nodes, and when they had them.
+    pub fn aliases(&self) -> impl Iterator<Item = (&str, u32, Interval)> {
+        self.aliases.holders.iter().filter_map(|holder| Some((self.aliases.name(holder.name), holder.node, self.told(holder.told)?.held)))
+    }
+
+    /// Who says something and when it holds, by number.
+    pub fn told(&self, number: u32) -> Option<&Told> {
+        self.told.get(number as usize)
     }
 
     /// A text by number.

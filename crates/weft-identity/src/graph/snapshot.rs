@@ -20,12 +20,15 @@ pub struct NodeFact {
     pub aliases: Vec<String>,
     /// Texts by which a person is recognised.
     pub ids: Vec<(IdKind, String)>,
-    /// Whether it can be used.
-    pub active: bool,
+    /// Whether it can be used, where the part says so.
+    pub active: Option<bool>,
     /// Who uses it.
     pub usage: Usage,
     /// When it began, where the source says so.
     pub since: Option<Micros>,
+    /// Whether it is described in passing, by a part that is about something else. Its key may be another name of
+    /// what a part describes that is about it.
+    pub passing: bool,
     /// Part of the source.
     pub scope: Arc<str>,
 }
@@ -58,6 +61,8 @@ pub struct Snapshot {
     pub nodes: Vec<NodeFact>,
     /// Edges.
     pub links: Vec<LinkFact>,
+    /// Parts that it tells, also those of which nothing is left. Those of nodes and edges need not stand here.
+    pub scopes: Vec<Arc<str>>,
     /// Parts that were not read to the end: what they do not tell may still be there.
     pub torn: Vec<Arc<str>>,
     /// What could not be used, with its place.

@@ -3,13 +3,14 @@
 //! | table | columns |
 //! |---|---|
 //! | `scopes` | `name`, `taken_at` |
-//! | `nodes` | `id`, `key`, `kind`, `name`, `scope`, `valid_from`, `valid_until`, `active`, `usage` |
-//! | `aliases` | `alias`, `node` |
-//! | `identifiers` | `node`, `kind`, `value`, `scope` |
+//! | `nodes` | `id`, `key`, `kind`, `name`, `scope`, `valid_from`, `valid_until`, `active`, `usage`, `passing` |
+//! | `descriptions` | `node`, and of what several parts describe what each says: the columns of `nodes` from `kind` on |
+//! | `aliases` | `alias`, `node`, `scope`, `valid_from`, `valid_until` |
+//! | `identifiers` | `node`, `kind`, `value`, `scope`, `valid_from`, `valid_until` |
 //! | `edges` | `source`, `target`, `kind`, `label`, `scope`, `valid_from`, `valid_until` |
 //!
 //! `source`, `target` and `node` are ids of `nodes`. No `valid_from` is since ever, no `valid_until` is until
-//! further notice.
+//! further notice. No `active` is that no part says it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +19,8 @@ use arrow::array::{Array, ArrayRef, BooleanArray, DictionaryArray, PrimitiveArra
 use arrow::datatypes::UInt32Type;
 
 use super::build::{Builder, Full};
-use super::{About, EdgeKind, Graph, Interval, Micros, NodeKind, Terms};
+use super::describe::{Description, NAMELESS};
+use super::{About, EdgeKind, Graph, Interval, Micros, NodeKind, Terms, Told};
 use crate::person::{IdKind, Usage};
 
 /// Rows of one batch.
@@ -31,6 +33,8 @@ pub enum Table {
     Scopes,
     /// Nodes.
     Nodes,
+    /// What each part says of nodes that several describe.
+    Descriptions,
     /// Other names of nodes.
     Aliases,
     /// Texts by which persons are recognised.
@@ -40,7 +44,7 @@ pub enum Table {
 }
 
 /// All tables, in the order in which they are filled.
-pub const TABLES: [Table; 5] = [Table::Scopes, Table::Nodes, Table::Aliases, Table::Identifiers, Table::Edges];
+pub const TABLES: [Table; 6] = [Table::Scopes, Table::Nodes, Table::Descriptions, Table::Aliases, Table::Identifiers, Table::Edges];
 
 impl Table {
     /// Name.
@@ -48,6 +52,7 @@ impl Table {
         match self {
             Self::Scopes => "scopes",
             Self::Nodes => "nodes",
+            Self::Descriptions => "descriptions",
             Self::Aliases => "aliases",
             Self::Identifiers => "identifiers",
             Self::Edges => "edges",
@@ -81,7 +86,8 @@ impl Graph {
         match table {
             Table::Scopes => Box::new(std::iter::once(self.scope_rows())),
             Table::Nodes => Box::new(spans(self.nodes()).map(|(from, to)| self.node_rows(from, to))),
-            Table::Aliases => Box::new(spans(self.aliases.len()).map(|(from, to)| self.alias_rows(from, to))),
+            Table::Descriptions => Box::new(std::iter::once(self.description_rows())),
+            Table::Aliases => Box::new(self.alias_batches()),
             Table::Identifiers => Box::new(std::iter::once(self.identifier_rows())),
             Table::Edges => Box::new(self.edge_batches()),
         }
@@ -93,36 +99,69 @@ impl Graph {
     }
 
     fn node_rows(&self, from: u32, to: u32) -> Result<RecordBatch, TableFault> {
-        let about: Vec<&About> = (from..to).filter_map(|node| self.about(node)).collect();
         let keys: StringArray = (from..to).map(|node| Some(self.key(node))).collect();
-        let name = |node: u32| self.nodes.names.get(node as usize).filter(|&&name| name != u32::MAX).map(|&name| self.texts.get(name));
-        let names: StringArray = (from..to).map(name).collect();
-        batch(vec![
-            ("id", Arc::new(UInt32Array::from_iter_values(from..to))),
-            ("key", Arc::new(keys)),
-            ("kind", words(about.iter().map(|about| about.kind.name()))?),
+        let name = |node: u32| self.nodes.names.get(node as usize).copied().unwrap_or(NAMELESS);
+        let all: Vec<Description> = (from..to).filter_map(|node| Some((*self.about(node)?, name(node)))).collect();
+        let mut columns: Vec<(&str, ArrayRef)> = vec![("id", Arc::new(UInt32Array::from_iter_values(from..to))), ("key", Arc::new(keys))];
+        columns.extend(self.described(&all)?);
+        batch(columns)
+    }
+
+    fn description_rows(&self) -> Result<RecordBatch, TableFault> {
+        let mut nodes: Vec<u32> = self.several.keys().copied().collect();
+        nodes.sort_unstable();
+        let of = |node: u32| self.several.get(&node).into_iter().flatten().map(move |all| (node, *all));
+        let (nodes, all): (Vec<u32>, Vec<Description>) = nodes.into_iter().flat_map(of).unzip();
+        let mut columns: Vec<(&str, ArrayRef)> = vec![("node", Arc::new(UInt32Array::from(nodes)))];
+        columns.extend(self.described(&all)?);
+        batch(columns)
+    }
+
+    fn described(&self, all: &[Description]) -> Result<[(&'static str, ArrayRef); 8], TableFault> {
+        let names: StringArray = all.iter().map(|(_, name)| (*name != NAMELESS).then(|| self.texts.get(*name))).collect();
+        let about = || all.iter().map(|(about, _)| about);
+        Ok([
+            ("kind", words(about().map(|about| about.kind.name()))?),
             ("name", Arc::new(names)),
-            ("scope", words(about.iter().map(|about| self.scope(about.scope)))?),
-            ("valid_from", times(about.iter().map(|about| about.held.from))),
-            ("valid_until", times(about.iter().map(|about| about.held.until))),
-            ("active", Arc::new(about.iter().map(|about| Some(about.active)).collect::<BooleanArray>())),
-            ("usage", words(about.iter().map(|about| about.usage.name()))?),
+            ("scope", words(about().map(|about| self.scope(about.scope)))?),
+            ("valid_from", times(about().map(|about| about.held.from))),
+            ("valid_until", times(about().map(|about| about.held.until))),
+            ("active", Arc::new(about().map(|about| about.active).collect::<BooleanArray>())),
+            ("usage", words(about().map(|about| about.usage.name()))?),
+            ("passing", Arc::new(about().map(|about| Some(about.passing)).collect::<BooleanArray>())),
         ])
     }
 
-    fn alias_rows(&self, from: u32, to: u32) -> Result<RecordBatch, TableFault> {
-        let aliases: StringArray = (from..to).map(|number| Some(self.aliases.get(number))).collect();
-        let nodes = UInt32Array::from_iter_values((from..to).filter_map(|number| self.alias_of.get(number as usize).copied()));
-        batch(vec![("alias", Arc::new(aliases)), ("node", Arc::new(nodes))])
+    fn alias_batches(&self) -> impl Iterator<Item = Result<RecordBatch, TableFault>> + '_ {
+        let all = &self.aliases.holders;
+        // An empty list has one empty chunk, so that its columns are known.
+        let chunks = all.chunks(ROWS as usize).chain(all.is_empty().then_some(all.as_slice()));
+        chunks.map(|rows| {
+            let names: StringArray = rows.iter().map(|holder| Some(self.aliases.name(holder.name))).collect();
+            let nodes = UInt32Array::from_iter_values(rows.iter().map(|holder| holder.node));
+            let mut columns: Vec<(&str, ArrayRef)> = vec![("alias", Arc::new(names)), ("node", Arc::new(nodes))];
+            columns.extend(self.held(rows.iter().map(|holder| holder.told))?);
+            batch(columns)
+        })
     }
 
     fn identifier_rows(&self) -> Result<RecordBatch, TableFault> {
         let values: StringArray = self.ids.iter().map(|id| Some(self.text(id.value))).collect();
-        batch(vec![
+        let mut columns: Vec<(&str, ArrayRef)> = vec![
             ("node", Arc::new(UInt32Array::from_iter_values(self.ids.iter().map(|id| id.node)))),
             ("kind", words(self.ids.iter().map(|id| id.kind.name()))?),
             ("value", Arc::new(values)),
-            ("scope", words(self.ids.iter().map(|id| self.scope(id.scope)))?),
+        ];
+        columns.extend(self.held(self.ids.iter().map(|id| id.told))?);
+        batch(columns)
+    }
+
+    fn held(&self, told: impl Iterator<Item = u32>) -> Result<[(&'static str, ArrayRef); 3], TableFault> {
+        let told: Vec<&Told> = told.filter_map(|told| self.told(told)).collect();
+        Ok([
+            ("scope", words(told.iter().map(|told| self.scope(told.scope)))?),
+            ("valid_from", times(told.iter().map(|told| told.held.from))),
+            ("valid_until", times(told.iter().map(|told| told.held.until))),
         ])
     }
 
@@ -202,6 +241,7 @@ impl Builder {
         match table {
             Table::Scopes => self.fill_scopes(rows),
             Table::Nodes => self.fill_nodes(rows),
+            Table::Descriptions => self.fill_descriptions(rows),
             Table::Aliases => self.fill_aliases(rows),
             Table::Identifiers => self.fill_identifiers(rows),
             Table::Edges => self.fill_edges(rows),
@@ -217,40 +257,45 @@ impl Builder {
     }
 
     fn fill_nodes(&mut self, rows: &RecordBatch) -> Result<(), TableFault> {
-        let (keys, names) = (column::<StringArray>(rows, "key")?, column::<StringArray>(rows, "name")?);
-        let (ids, active) = (column::<UInt32Array>(rows, "id")?, column::<BooleanArray>(rows, "active")?);
-        let kinds = Words::of(rows, "kind", NodeKind::named)?;
-        let usages = Words::of(rows, "usage", Usage::named)?;
-        let scopes = Words::of(rows, "scope", |word| self.scope(word, Micros::MIN).ok())?;
-        let (from, until) = (Times::of(rows, "valid_from", Micros::MIN)?, Times::of(rows, "valid_until", Interval::OPEN)?);
+        let (keys, ids) = (column::<StringArray>(rows, "key")?, column::<UInt32Array>(rows, "id")?);
+        let described = Described::of(rows, self)?;
         for row in 0..rows.num_rows() {
-            let node = self.node(keys.value(row))?;
+            let node = self.keyed(keys.value(row))?;
             if ids.value(row) != node {
                 return Err(TableFault::Id("id"));
             }
-            let held = Interval { from: from.get(row), until: until.get(row) };
-            let about = About { kind: kinds.get(row)?, scope: scopes.get(row)?, held, active: active.value(row), usage: usages.get(row)? };
-            self.describe(node, if names.is_null(row) { "" } else { names.value(row) }, about)?;
+            let (about, name) = described.get(row)?;
+            self.describe(node, name, about)?;
+        }
+        Ok(())
+    }
+
+    fn fill_descriptions(&mut self, rows: &RecordBatch) -> Result<(), TableFault> {
+        let (nodes, described) = (column::<UInt32Array>(rows, "node")?, Described::of(rows, self)?);
+        for row in 0..rows.num_rows() {
+            let (node, (about, name)) = (self.known(nodes.value(row), "node")?, described.get(row)?);
+            let name = if name.is_empty() { NAMELESS } else { self.text(name)? };
+            self.several.entry(node).or_default().push((about, name));
         }
         Ok(())
     }
 
     fn fill_aliases(&mut self, rows: &RecordBatch) -> Result<(), TableFault> {
         let (aliases, nodes) = (column::<StringArray>(rows, "alias")?, column::<UInt32Array>(rows, "node")?);
+        let told = Tellers::of(rows, self)?;
         for row in 0..rows.num_rows() {
-            let node = self.known(nodes.value(row), "node")?;
-            self.alias(node, aliases.value(row))?;
+            let (node, told) = (self.known(nodes.value(row), "node")?, told.get(row)?);
+            self.alias(node, aliases.value(row), told.scope, told.held)?;
         }
         Ok(())
     }
 
     fn fill_identifiers(&mut self, rows: &RecordBatch) -> Result<(), TableFault> {
         let (nodes, values) = (column::<UInt32Array>(rows, "node")?, column::<StringArray>(rows, "value")?);
-        let kinds = Words::of(rows, "kind", IdKind::named)?;
-        let scopes = Words::of(rows, "scope", |word| self.scope(word, Micros::MIN).ok())?;
+        let (kinds, told) = (Words::of(rows, "kind", IdKind::named)?, Tellers::of(rows, self)?);
         for row in 0..rows.num_rows() {
-            let node = self.known(nodes.value(row), "node")?;
-            self.identifier(node, kinds.get(row)?, values.value(row), scopes.get(row)?)?;
+            let (node, told) = (self.known(nodes.value(row), "node")?, told.get(row)?);
+            self.identifier(node, kinds.get(row)?, values.value(row), told.scope, told.held)?;
         }
         Ok(())
     }
@@ -259,11 +304,10 @@ impl Builder {
         let (sources, targets) = (column::<UInt32Array>(rows, "source")?, column::<UInt32Array>(rows, "target")?);
         let kinds = Words::of(rows, "kind", EdgeKind::named)?;
         let labels = Words::of(rows, "label", |word| self.text(word).ok())?;
-        let scopes = Words::of(rows, "scope", |word| self.scope(word, Micros::MIN).ok())?;
-        let (from, until) = (Times::of(rows, "valid_from", Micros::MIN)?, Times::of(rows, "valid_until", Interval::OPEN)?);
+        let told = Tellers::of(rows, self)?;
         for row in 0..rows.num_rows() {
-            let held = Interval { from: from.get(row), until: until.get(row) };
-            let terms = Terms { kind: kinds.get(row)?, label: labels.get(row)?, scope: scopes.get(row)?, held };
+            let Told { scope, held } = told.get(row)?;
+            let terms = Terms { kind: kinds.get(row)?, label: labels.get(row)?, scope, held };
             let terms = self.terms.number(terms).ok_or(Full::Text)?;
             let (from, to) = (self.known(sources.value(row), "source")?, self.known(targets.value(row), "target")?);
             self.edge(from, to, terms);
@@ -299,6 +343,54 @@ impl<'a, T: Copy> Words<'a, T> {
         let key = self.keys.value(row) as usize;
         let known = self.meant.get(key).copied().flatten().filter(|_| self.keys.is_valid(row));
         known.ok_or_else(|| TableFault::Value(self.name, if key < self.values.len() { self.values.value(key).to_owned() } else { String::new() }))
+    }
+}
+
+/// Columns of what is said of a node.
+struct Described<'a> {
+    kinds: Words<'a, NodeKind>,
+    usages: Words<'a, Usage>,
+    told: Tellers<'a>,
+    names: &'a StringArray,
+    active: &'a BooleanArray,
+    passing: &'a BooleanArray,
+}
+
+impl<'a> Described<'a> {
+    fn of(rows: &'a RecordBatch, builder: &mut Builder) -> Result<Self, TableFault> {
+        Ok(Self {
+            kinds: Words::of(rows, "kind", NodeKind::named)?,
+            usages: Words::of(rows, "usage", Usage::named)?,
+            told: Tellers::of(rows, builder)?,
+            names: column(rows, "name")?,
+            active: column(rows, "active")?,
+            passing: column(rows, "passing")?,
+        })
+    }
+
+    fn get(&self, row: usize) -> Result<(About, &'a str), TableFault> {
+        let Told { scope, held } = self.told.get(row)?;
+        let active = self.active.is_valid(row).then(|| self.active.value(row));
+        let about = About { kind: self.kinds.get(row)?, scope, held, active, usage: self.usages.get(row)?, passing: self.passing.value(row) };
+        Ok((about, if self.names.is_null(row) { "" } else { self.names.value(row) }))
+    }
+}
+
+/// Columns of who says something and when it holds.
+struct Tellers<'a> {
+    scopes: Words<'a, u32>,
+    from: Times<'a>,
+    until: Times<'a>,
+}
+
+impl<'a> Tellers<'a> {
+    fn of(rows: &'a RecordBatch, builder: &mut Builder) -> Result<Self, TableFault> {
+        let scopes = Words::of(rows, "scope", |word| builder.scope(word, Micros::MIN).ok())?;
+        Ok(Self { scopes, from: Times::of(rows, "valid_from", Micros::MIN)?, until: Times::of(rows, "valid_until", Interval::OPEN)? })
+    }
+
+    fn get(&self, row: usize) -> Result<Told, TableFault> {
+        Ok(Told { scope: self.scopes.get(row)?, held: Interval { from: self.from.get(row), until: self.until.get(row) } })
     }
 }
 

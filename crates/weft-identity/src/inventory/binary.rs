@@ -3,6 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
+use weft_model::Timestamp;
+
 use crate::graph::Micros;
 
 /// Bytes of base64 that is decoded here.
@@ -31,84 +33,85 @@ pub(super) fn sid(text: &str) -> Option<String> {
     (rest.len() == usize::from(*count) * 4).then_some(written)
 }
 
-/// A GUID in its written form, lower case; the first three fields are little endian ([MS-DTYP] 2.3.4).
+/// A GUID in its written form, lower case; the first three fields are little endian ([MS-DTYP] 2.3.4). Of 16
+/// bytes a few million in all are text by chance, and were taken for it.
 pub(super) fn guid(text: &str) -> Option<String> {
     let written = text.trim().trim_matches(['{', '}']).to_lowercase();
     if written.len() == 36 && written.matches('-').count() == 4 {
         return Some(written);
     }
-    let bytes: [u8; 16] = base64(text.get(..BASE64_MAX).unwrap_or(text))?.try_into().ok()?;
+    let decoded = || base64(text.get(..BASE64_MAX).unwrap_or(text))?.try_into().ok();
+    let bytes: [u8; 16] = text.as_bytes().try_into().ok().or_else(decoded)?;
     let [a, b, c, d, e, f, g, h, rest @ ..] = bytes;
     let tail: Vec<String> = rest.iter().map(|byte| format!("{byte:02x}")).collect();
     let (middle, end) = tail.split_at_checked(2)?;
     Some(format!("{d:02x}{c:02x}{b:02x}{a:02x}-{f:02x}{e:02x}-{h:02x}{g:02x}-{}-{}", middle.concat(), end.concat()))
 }
 
-/// An instant: RFC 3339, a date, `YYYYMMDDHHMMSS[.f]Z` of LDAP (RFC 4517), 100 nanoseconds since 1601 of
-/// Windows, or seconds or milliseconds since 1970. What stands for never is none.
-pub fn instant(text: &str) -> Option<Micros> {
+/// What a text says of a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// An instant.
+    At(Micros),
+    /// Never: what systems write where there is no time.
+    Never,
+    /// It is no time.
+    Unreadable,
+}
+
+/// 1601-01-01, the zero of Windows, in microseconds; nothing here is as old, and others write the year 1 for none.
+const NEVER_BEFORE: Micros = -11_644_473_600_000_000;
+/// Milliseconds to microseconds.
+const MICROS: i64 = 1_000;
+
+/// An instant: ISO 8601, `YYYYMMDDHHMMSS[.f]Z` of LDAP (RFC 4517), 100 nanoseconds since 1601 of Windows, or
+/// seconds or milliseconds since 1970.
+pub(super) fn moment(text: &str) -> Moment {
     let text = text.trim();
-    if let Ok(number) = text.parse::<i64>() {
-        return match number {
-            ..=0 | i64::MAX => None,
-            // 1601 to 1970 in seconds.
-            100_000_000_000_000_000.. => (number / 10).checked_sub(11_644_473_600_000_000),
-            100_000_000_000.. => number.checked_mul(1_000),
-            _ if text.len() >= 9 => number.checked_mul(1_000_000),
-            _ => None,
-        };
+    let read = match text.parse::<i64>() {
+        Ok(..=0 | i64::MAX) => return Moment::Never,
+        Ok(number) => since_1970(number, text.len()),
+        Err(_) if text.eq_ignore_ascii_case("never") => return Moment::Never,
+        Err(_) => written(text),
+    };
+    match read {
+        Some(..=NEVER_BEFORE) => Moment::Never,
+        Some(at) => Moment::At(at),
+        None => Moment::Unreadable,
     }
-    if let Some((seconds, _)) = text.split_once('.')
-        && seconds.len() == 10
-        && let Ok(seconds) = seconds.parse::<i64>()
-    {
-        return seconds.checked_mul(1_000_000);
-    }
-    let digits: String = text.chars().take_while(|c| c.is_ascii_digit()).collect();
-    if digits.len() == 14 && text.ends_with('Z') {
-        let at = |range: std::ops::Range<usize>| digits.get(range).unwrap_or_default();
-        return civil(at(0..4), at(4..6), at(6..8), [at(8..10), at(10..12), at(12..14)], 0);
-    }
-    let (date, time) = text.split_once(['T', 't', ' ']).unwrap_or((text, "00:00:00Z"));
-    let mut date = date.splitn(3, '-');
-    let (year, month, day) = (date.next()?, date.next()?, date.next()?);
-    let (clock, offset) = zone(time)?;
-    let mut clock = clock.split(':');
-    let (hour, minute, second) = (clock.next()?, clock.next()?, clock.next().unwrap_or("0"));
-    civil(year, month, day, [hour, minute, second], offset)
 }
 
-/// Time of day without its zone, and the zone in seconds east of UTC.
-fn zone(time: &str) -> Option<(&str, i64)> {
-    if let Some(clock) = time.strip_suffix(['Z', 'z']) {
-        return Some((clock, 0));
+/// The instant of a text; none for what is none, or stands for never.
+pub fn instant(text: &str) -> Option<Micros> {
+    match moment(text) {
+        Moment::At(at) => Some(at),
+        Moment::Never | Moment::Unreadable => None,
     }
-    let Some(at) = time.rfind(['+', '-']) else { return Some((time, 0)) };
-    let (clock, zone) = time.split_at_checked(at)?;
-    let sign = if zone.starts_with('-') { -1 } else { 1 };
-    let digits: String = zone.chars().filter(char::is_ascii_digit).collect();
-    let of = |range: std::ops::Range<usize>| digits.get(range).map_or(Some(0), |part| part.parse::<i64>().ok());
-    Some((clock, sign * (of(0..2)? * 3600 + of(2..4)? * 60)))
 }
 
-/// Algorithm `days_from_civil` of H. Hinnant, <https://howardhinnant.github.io/date_algorithms.html>.
-fn civil(year: &str, month: &str, day: &str, clock: [&str; 3], offset: i64) -> Option<Micros> {
-    let (year, month, day): (i64, i64, i64) = (year.parse().ok()?, month.parse().ok()?, day.parse().ok()?);
-    let [hour, minute, second] = clock;
-    let (second, fraction) = second.split_once('.').unwrap_or((second, ""));
-    let (hour, minute, second): (i64, i64, i64) = (hour.parse().ok()?, minute.parse().ok()?, second.parse().ok()?);
-    let valid = (1..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
-    if !valid || !(0..24).contains(&hour) || !(0..60).contains(&minute) || !(0..=60).contains(&second) {
-        return None;
+fn since_1970(number: i64, digits: usize) -> Option<Micros> {
+    match number {
+        100_000_000_000_000_000.. => (number / 10).checked_add(NEVER_BEFORE),
+        100_000_000_000.. => number.checked_mul(MICROS),
+        // Fewer digits are a year or a number of something else.
+        _ if digits >= 9 => number.checked_mul(1_000_000),
+        _ => None,
     }
-    let fraction: String = fraction.chars().take(6).collect();
-    let micros: i64 = if fraction.is_empty() { 0 } else { format!("{fraction:0<6}").parse().ok()? };
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
-    let days = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
-    Some((days * 86_400 + hour * 3600 + minute * 60 + second - offset) * 1_000_000 + micros)
+}
+
+fn written(text: &str) -> Option<Micros> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (head, rest) = text.split_at_checked(digits)?;
+    match head.len() {
+        10 if rest.starts_with('.') => since_1970(head.parse().ok()?, head.len()),
+        14 => {
+            let at = |range: std::ops::Range<usize>| head.get(range).unwrap_or_default();
+            let (year, month, day, hour, minute, second) = (at(0..4), at(4..6), at(6..8), at(8..10), at(10..12), at(12..14));
+            Timestamp::read(&format!("{year}-{month}-{day}T{hour}:{minute}:{second}{rest}"))?.0.checked_mul(MICROS)
+        }
+        _ if text.len() >= "2026-01-31".len() => Timestamp::read(text)?.0.checked_mul(MICROS),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -119,8 +122,10 @@ mod tests {
     fn identifiers_are_read_from_bytes_and_from_text() {
         assert_eq!(sid("AQUAAAAAAAUVAAAAoGXPfnhLm1/nfIdwr/1IAQ==").as_deref(), Some("S-1-5-21-2127521184-1604012920-1887927527-21560751"));
         assert_eq!(sid("s-1-5-18").as_deref(), Some("S-1-5-18"));
+        assert_eq!(sid("AQIAAAAAAAUgAAAAIAIAAA==").as_deref(), Some("S-1-5-32-544"));
         assert_eq!((sid("AQUAAAAAAAUVAAAA"), sid("?"), sid("")), (None, None, None));
         assert_eq!(guid("4AQlP4lPDk+d0wM5Dkjh5A==").as_deref(), Some("3f2504e0-4f89-4f0e-9dd3-03390e48e1e4"));
+        assert_eq!(guid("abcdefghijklmnop").as_deref(), Some("64636261-6665-6867-696a-6b6c6d6e6f70"));
         assert_eq!(guid("{3F2504E0-4F89-41D3-9A0C-0305E82C3301}").as_deref(), Some("3f2504e0-4f89-41d3-9a0c-0305e82c3301"));
     }
 
@@ -132,6 +137,7 @@ mod tests {
             "2024-08-13T17:58:20+02:00",
             "2024-08-13 15:58:20",
             "20240813155820.0Z",
+            "20240813175820+0200",
             "1723564700",
             "1723564700000",
             "133680383000000000",
@@ -140,8 +146,11 @@ mod tests {
         }
         assert_eq!(instant("2024-08-13T15:58:20.353Z"), Some(second + 353_000));
         assert_eq!(instant("1970-01-01"), Some(0));
-        for text in ["", "never", "0", "-1", "9223372036854775807", "2024-13-01", "2024-08-13T25:00:00Z"] {
-            assert_eq!(instant(text), None, "{text}");
+        for text in ["never", "0", "-1", "9223372036854775807", "0001-01-01T00:00:00Z", "1601-01-01T00:00:00Z"] {
+            assert_eq!(moment(text), Moment::Never, "{text}");
+        }
+        for text in ["", "soon", "2024", "2024-08", "2024-13-01", "2024-08-13T25:00:00Z", "20241313155820Z"] {
+            assert_eq!(moment(text), Moment::Unreadable, "{text}");
         }
     }
 }

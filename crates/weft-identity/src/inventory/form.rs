@@ -31,6 +31,13 @@ struct FormText {
     records: Vec<String>,
     /// Conditions on a record.
     when: Vec<String>,
+    /// Conditions on a document that is about this part also when nothing is in its lists. A document that `file`
+    /// names, and whose list of records is there and empty, is so in any case.
+    #[serde(default)]
+    empty: Vec<String>,
+    /// Other parts of the tool that a document tells as a whole, of this instance, as it has a record of this one.
+    #[serde(default)]
+    whole: Vec<String>,
     /// Which of several tenants, accounts, clusters it is.
     #[serde(default)]
     instance: Option<String>,
@@ -57,6 +64,9 @@ struct NodeText {
     alias: Vec<String>,
     #[serde(default)]
     ids: BTreeMap<String, Vec<String>>,
+    /// Whether another part is about it: what that one says counts more, and the key may be another name there.
+    #[serde(default)]
+    passing: bool,
     /// Conditions of which each makes it one that cannot be used.
     #[serde(default)]
     inactive: Vec<String>,
@@ -102,6 +112,9 @@ pub(super) struct Form {
     pub(super) document: When,
     pub(super) records: Vec<Path>,
     pub(super) when: When,
+    pub(super) empty: When,
+    /// Names of forms.
+    pub(super) whole: Vec<String>,
     pub(super) instance: Option<Template>,
     pub(super) maps: Maps,
     pub(super) nodes: Vec<NodeForm>,
@@ -117,6 +130,7 @@ pub(super) struct NodeForm {
     pub(super) when: When,
     pub(super) alias: Vec<Template>,
     pub(super) ids: Vec<(IdKind, Template)>,
+    pub(super) passing: bool,
     pub(super) inactive: When,
     pub(super) service: When,
     pub(super) shared: When,
@@ -158,15 +172,28 @@ impl Forms {
     /// # Errors
     /// Every fault.
     pub fn compile<'a>(files: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>) -> Result<Self, Vec<FormFault>> {
-        let (mut forms, mut faults) = (Vec::new(), Vec::new());
+        let (mut forms, mut faults): (Vec<Form>, Vec<FormFault>) = (Vec::new(), Vec::new());
+        let mut wholes = Vec::new();
         for (tool, file, text) in files {
             let read = toml::from_str::<FormText>(text).map_err(|error| error.message().to_owned());
             match read.and_then(|form| Form::compile(tool, form)) {
-                Ok(form) => forms.push(form),
+                Ok(form) => {
+                    wholes.extend(form.whole.iter().map(|part| (file, part.clone())));
+                    forms.push(form);
+                }
                 Err(reason) => faults.push(FormFault { file: file.to_owned(), reason }),
             }
         }
+        let unknown = wholes.into_iter().filter(|(_, part)| faults.is_empty() && !forms.iter().any(|form| form.name == *part));
+        let unknown: Vec<FormFault> =
+            unknown.map(|(file, part)| FormFault { file: file.to_owned(), reason: format!("`whole`: there is no `{part}`") }).collect();
+        faults.extend(unknown);
         if faults.is_empty() { Ok(Self { forms }) } else { Err(faults) }
+    }
+
+    /// Whether there is a description of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.forms.iter().any(|form| form.name == name)
     }
 
     /// Names and titles, for a person who looks for what can be read.
@@ -206,6 +233,8 @@ impl Form {
             document: When::compile(&text.document)?,
             records: paths(&records.into_iter().map(|path| if path == "/" { String::new() } else { path }).collect::<Vec<_>>())?,
             when: When::compile(&text.when)?,
+            empty: When::compile(&text.empty)?,
+            whole: text.whole.iter().map(|part| format!("{tool}/{part}")).collect(),
             instance: optional(text.instance.as_ref())?,
             maps: text.map,
             nodes: text.node.iter().map(NodeForm::compile).collect::<Result<_, _>>()?,
@@ -236,6 +265,7 @@ impl NodeForm {
             when: When::compile(&text.when)?,
             alias: text.alias.iter().map(|alias| Template::compile(alias)).collect::<Result<_, _>>()?,
             ids,
+            passing: text.passing,
             inactive: When::compile(&text.inactive)?,
             service: When::compile(&text.service)?,
             shared: When::compile(&text.shared)?,

@@ -1,7 +1,9 @@
 //! LDIF (RFC 2849), as directories print what was searched: entries as JSON objects.
 //!
 //! Each attribute is a list of texts under its name in lower case, without options; `dn` is one text. Values
-//! that are not UTF-8 stay base64.
+//! that are no text stay base64: they are not UTF-8, or have control characters, as identifiers made of bytes do.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
@@ -9,6 +11,9 @@ use super::binary::base64;
 
 /// Bytes of one value, unfolded.
 const VALUE_BYTES_MAX: usize = 16 << 20;
+
+/// The number of a line, and its text or what is said of it.
+type Numbered = (usize, String);
 
 /// Whether a text looks like LDIF.
 pub fn is_one(text: &str) -> bool {
@@ -18,8 +23,9 @@ pub fn is_one(text: &str) -> bool {
 
 /// Entries as a list, and what could not be read, with its line.
 pub fn read(text: &str) -> (Value, Vec<(usize, String)>) {
-    let (mut entries, mut faults, mut entry) = (Vec::new(), Vec::new(), Map::new());
-    for (number, line) in unfolded(text) {
+    let (mut entries, mut entry) = (Vec::new(), Map::new());
+    let (lines, mut faults) = unfolded(text);
+    for (number, line) in lines {
         if line.is_empty() {
             close(&mut entry, &mut entries);
             continue;
@@ -50,19 +56,26 @@ fn close(entry: &mut Map<String, Value>, entries: &mut Vec<Value>) {
     }
 }
 
-/// Lines with their continuations, without comments; an empty one ends an entry.
-fn unfolded(text: &str) -> Vec<(usize, String)> {
-    let mut lines: Vec<(usize, String)> = Vec::new();
+/// Lines with their continuations, without comments; an empty one ends an entry. What is too long is left out
+/// and told.
+fn unfolded(text: &str) -> (Vec<Numbered>, Vec<Numbered>) {
+    let (mut lines, mut long): (Vec<Numbered>, BTreeSet<usize>) = (Vec::new(), BTreeSet::new());
     for (number, line) in text.lines().enumerate() {
         let line = line.strip_suffix('\r').unwrap_or(line);
         match (line.strip_prefix(' '), lines.last_mut()) {
             (Some(more), Some((_, last))) if last.len() + more.len() <= VALUE_BYTES_MAX => last.push_str(more),
-            (Some(_), Some(_)) => {}
+            (Some(_), Some((begun, _))) => _ = long.insert(*begun),
             _ => lines.push((number + 1, line.to_owned())),
         }
     }
-    lines.retain(|(_, line)| !line.starts_with('#'));
-    lines
+    lines.retain(|(number, line)| !line.starts_with('#') && !long.contains(number));
+    let reason = format!("a value is longer than {VALUE_BYTES_MAX} bytes and is left out; ask for the attributes that are needed");
+    (lines, long.into_iter().map(|number| (number, reason.clone())).collect())
+}
+
+/// The text that bytes are, if they are one.
+fn written(bytes: Vec<u8>) -> Option<String> {
+    String::from_utf8(bytes).ok().filter(|text| !text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r')))
 }
 
 fn attribute(line: &str) -> Result<Option<(String, String)>, String> {
@@ -70,7 +83,7 @@ fn attribute(line: &str) -> Result<Option<(String, String)>, String> {
     let name = name.split(';').next().unwrap_or(name).trim().to_lowercase();
     if let Some(encoded) = value.strip_prefix(':') {
         let bytes = base64(encoded).ok_or_else(|| format!("the value of `{name}` is not base64"))?;
-        return Ok(Some((name, String::from_utf8(bytes).unwrap_or_else(|_| encoded.trim().to_owned()))));
+        return Ok(Some((name, written(bytes).unwrap_or_else(|| encoded.trim().to_owned()))));
     }
     if value.starts_with('<') {
         return Err(format!("`{name}` is in another file; print values instead of addresses"));
@@ -95,6 +108,20 @@ mod tests {
             entries,
             json!([{"dn": "CN=Ada Lovelace,DC=x", "objectclass": ["top", "user"], "cn": ["Ada Lövelace"], "objectsid": ["AQUAAAAAAAUVAAAA/w=="], "usercertificate": ["/w=="]}])
         );
+    }
+
+    #[test]
+    fn bytes_stay_base64_also_where_they_could_be_text() {
+        let (entries, faults) = read("dn: cn=a\nobjectSid:: AQIAAAAAAAUgAAAAIAIAAA==\ndescription:: b25lCnR3bwlhbmQ=\n");
+        assert_eq!((entries, faults), (json!([{"dn": "cn=a", "objectsid": ["AQIAAAAAAAUgAAAAIAIAAA=="], "description": ["one\ntwo\tand"]}]), vec![]));
+    }
+
+    #[test]
+    fn a_value_that_is_too_long_is_left_out_and_told() {
+        let more = format!(" {}\n", "x".repeat(1 << 20));
+        let (entries, faults) = read(&format!("dn: cn=a\nphoto: x\n{}cn: a\n", more.repeat(17)));
+        assert_eq!(entries, json!([{"dn": "cn=a", "cn": ["a"]}]));
+        assert_eq!((faults.len(), faults[0].0), (1, 2), "{faults:?}");
     }
 
     #[test]

@@ -5,13 +5,12 @@
 //! member has this value, `!list` is each element of a list or
 //! what is no list itself, `!json` reads a text, percent-encoded or not, as JSON, and `!entries` makes
 //! `{"key": …, "value": …}` of each member of an object.
+//!
+//! A path finds everything that is there: no more than the document has bytes, which its reader bounds.
 
 use std::borrow::Cow;
 
 use serde_json::{Value, json};
-
-/// Values that one path finds.
-const FOUND_MAX: usize = 1_000_000;
 
 /// A step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,11 +71,17 @@ impl Path {
                     }
                 }
             }
-            next.truncate(FOUND_MAX);
             found = next;
         }
         found.retain(|(_, value)| !value.is_null());
         found
+    }
+
+    /// Whether it is about the elements of a list that is there and has none.
+    pub(super) fn is_empty_list(&self, from: &Value) -> bool {
+        let Some((Step::Each, before)) = self.steps.split_last() else { return false };
+        let before = Self { steps: before.to_vec() };
+        before.one(from).is_some_and(|value| value.as_array().is_some_and(Vec::is_empty))
     }
 
     /// The first that is found.
@@ -158,6 +163,12 @@ fn decoded(text: &str) -> Option<Value> {
 #[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_list_is_found_to_its_end() {
+        let value = Value::Array((0..1_000_001).map(Value::from).collect());
+        assert_eq!(Path::compile("/*").unwrap().all(&value).len(), 1_000_001);
+    }
 
     fn found(path: &str, value: &Value) -> Vec<String> {
         Path::compile(path).unwrap().all(value).into_iter().map(|(place, value)| format!("{place}={}", text(&value).unwrap_or_default())).collect()

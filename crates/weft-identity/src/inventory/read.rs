@@ -6,13 +6,15 @@ use std::sync::Arc;
 use serde_json::Value;
 use weft_model::entitlement::SnapshotFault;
 
-use super::binary::instant;
+use super::binary::{Moment, moment};
 use super::form::{Form, Forms, LinkForm, NodeForm};
 use super::path::{Found, Path};
-use super::template::Scene;
-use crate::graph::{EdgeKind, LinkFact, NodeFact, NodeKind, STRING_BYTES_MAX, Snapshot};
+use super::template::{Scene, Template};
+use crate::graph::{EdgeKind, LinkFact, Micros, NodeFact, NodeKind, STRING_BYTES_MAX, Snapshot};
 use crate::person::Usage;
 
+/// Characters of a value that are shown in a fault.
+const SHOWN_MAX: usize = 60;
 /// Faults of one import that are kept one by one.
 const FAULTS_MAX: usize = 10_000;
 
@@ -23,6 +25,10 @@ pub struct Reading<'f> {
     snapshot: Snapshot,
     scopes: BTreeSet<Arc<str>>,
     torn: BTreeSet<Arc<str>>,
+    /// Documents in which nothing is left of a form, and that do not say of which instance: form, and place.
+    hollow: BTreeSet<(String, String)>,
+    /// Whether there is something of which nothing could be read: nobody knows what it told.
+    unread: bool,
     counts: BTreeMap<String, usize>,
     more: usize,
 }
@@ -37,11 +43,31 @@ struct At<'a> {
 impl<'f> Reading<'f> {
     /// Begins. `source` names the tenant, account or cluster where documents do not.
     pub fn new(forms: &'f Forms, source: &str) -> Self {
-        let (snapshot, counts) = (Snapshot::default(), BTreeMap::new());
-        Self { forms, source: source.to_owned(), snapshot, scopes: BTreeSet::new(), torn: BTreeSet::new(), counts, more: 0 }
+        Self {
+            forms,
+            source: source.to_owned(),
+            snapshot: Snapshot::default(),
+            scopes: BTreeSet::new(),
+            torn: BTreeSet::new(),
+            hollow: BTreeSet::new(),
+            unread: false,
+            counts: BTreeMap::new(),
+            more: 0,
+        }
     }
 
-    /// Something that could not be read.
+    /// A file that could not be read. What it would have told is not known: nothing of this import ends anything.
+    pub fn unread(&mut self, place: impl Into<String>, reason: impl std::fmt::Display) {
+        self.unread = true;
+        self.fault(place, format!("{reason}; nothing ends by this import"));
+    }
+
+    /// A part of which nothing is left.
+    pub fn nothing_left(&mut self, part: &str) {
+        self.scope(part.to_owned());
+    }
+
+    /// Something that could not be used.
     pub fn fault(&mut self, place: impl Into<String>, reason: impl Into<String>) {
         if self.snapshot.faults.len() < FAULTS_MAX {
             self.snapshot.faults.push(SnapshotFault { place: place.into(), reason: reason.into() });
@@ -61,7 +87,12 @@ impl<'f> Reading<'f> {
             if !form.document.holds(&scene) || form.not_file.iter().any(|file| captured(file, path).is_some()) {
                 continue;
             }
-            for (below, record) in records(form, &scene) {
+            let found = records(form, &scene);
+            if found.is_empty() && !torn && says_nothing(form, &scene) {
+                used = true;
+                self.nothing(form, path, &scene);
+            }
+            for (below, record) in found {
                 used = true;
                 if let (Some(loose), Some(number)) = (&mut loose, number(&below)) {
                     loose.remove(&number);
@@ -70,8 +101,11 @@ impl<'f> Reading<'f> {
                 self.record(form, &place, &Scene { record: &record, ..scene }, torn);
             }
         }
-        let empty = value.as_array().is_some_and(Vec::is_empty);
-        if !used && !empty {
+        // What was lost may have been of any part.
+        self.unread |= torn && !used;
+        if !used && is_hollow(value) {
+            self.fault(path, "nothing is in it, and it does not say of what: nothing ends by it; if nothing is left of a part, name it with `--empty`");
+        } else if !used {
             self.fault(path, "no record of it is of a form that is known; `weft identity forms` lists them");
         } else if let Some(first) = loose.as_ref().and_then(BTreeSet::first) {
             let count = loose.as_ref().map_or(0, BTreeSet::len);
@@ -79,13 +113,28 @@ impl<'f> Reading<'f> {
         }
     }
 
+    fn scope(&mut self, name: String) -> Arc<str> {
+        let scope = self.scopes.get(name.as_str()).cloned().unwrap_or_else(|| Arc::from(name));
+        self.scopes.insert(Arc::clone(&scope));
+        scope
+    }
+
+    /// A document of a form in which nothing is left.
+    fn nothing(&mut self, form: &Form, path: &str, scene: &Scene<'_>) {
+        let instance = form.instance.as_ref().map_or(Some(scene.source.to_owned()), |instance| instance.one(scene));
+        match instance.or_else(|| Some(scene.source.to_owned()).filter(|source| !source.is_empty())) {
+            Some(instance) => _ = self.scope(scope_of(&form.name, &instance)),
+            None => _ = self.hollow.insert((form.name.clone(), path.to_owned())),
+        }
+        self.counts.entry(form.name.clone()).or_default();
+    }
+
     fn record(&mut self, form: &Form, place: &str, scene: &Scene<'_>, torn: bool) {
         let instance = form.instance.as_ref().and_then(|instance| instance.one(scene)).unwrap_or_else(|| scene.source.to_owned());
-        let scope = if instance.is_empty() { form.name.clone() } else { format!("{}@{instance}", form.name) };
-        let scope = self.scopes.get(scope.as_str()).cloned().unwrap_or_else(|| Arc::from(scope));
-        self.scopes.insert(Arc::clone(&scope));
+        let scope = self.scope(scope_of(&form.name, &instance));
+        let whole: Vec<Arc<str>> = form.whole.iter().map(|part| self.scope(scope_of(part, &instance))).collect();
         if torn {
-            self.torn.insert(Arc::clone(&scope));
+            self.torn.extend(whole.into_iter().chain([Arc::clone(&scope)]));
         }
         *self.counts.entry(form.name.clone()).or_default() += 1;
         let (at, scene) = (At { form, place, scope }, Scene { source: &instance, ..*scene });
@@ -132,12 +181,14 @@ impl<'f> Reading<'f> {
         };
         let short = |text: &String| text.len() <= STRING_BYTES_MAX;
         let ids = node.ids.iter().flat_map(|(kind, id)| id.all(scene).into_iter().filter(short).map(|id| (*kind, id)));
-        let since = node.since.as_ref().and_then(|since| since.one(scene)).and_then(|text| instant(&text));
+        let ids = ids.collect();
+        let since = self.time(&place, node.since.as_ref(), scene, "it counts from this snapshot on");
         self.snapshot.nodes.push(NodeFact {
-            ids: ids.collect(),
+            ids,
             name: node.name.as_ref().and_then(|name| name.one(scene)).filter(short).unwrap_or_default(),
             aliases: node.alias.iter().flat_map(|alias| alias.all(scene)).filter(|alias| *alias != key && short(alias)).collect(),
-            active: node.inactive.is_empty() || !node.inactive.any(scene),
+            active: (!node.inactive.is_empty()).then(|| !node.inactive.any(scene)),
+            passing: node.passing,
             key,
             kind,
             usage,
@@ -160,26 +211,59 @@ impl<'f> Reading<'f> {
         if from.len() > STRING_BYTES_MAX || to.len() > STRING_BYTES_MAX {
             return self.fault(place, format!("a key is longer than {STRING_BYTES_MAX} bytes"));
         }
-        let time = |text: &Option<super::template::Template>| text.as_ref().and_then(|text| text.one(scene)).and_then(|text| instant(&text));
+        let since = self.time(&place, link.since.as_ref(), scene, "it counts from this snapshot on");
+        let until = self.time(&place, link.until.as_ref(), scene, "it counts as without end");
         self.snapshot.links.push(LinkFact {
             from,
             to,
             kind,
             label: link.label.as_ref().and_then(|label| label.one(scene)).filter(|label| label.len() <= STRING_BYTES_MAX).unwrap_or_default(),
-            since: time(&link.since),
-            until: time(&link.until),
+            since,
+            until,
             scope: Arc::clone(&at.scope),
             place: place.into(),
         });
     }
 
+    fn time(&mut self, place: &str, template: Option<&Template>, scene: &Scene<'_>, otherwise: &str) -> Option<Micros> {
+        let text = template?.one(scene)?;
+        match moment(&text) {
+            Moment::At(at) => Some(at),
+            Moment::Never => None,
+            Moment::Unreadable => {
+                self.fault(place, format!("`{}` is no time that can be read; {otherwise}", text.chars().take(SHOWN_MAX).collect::<String>()));
+                None
+            }
+        }
+    }
+
+    /// What is empty and does not say of which instance speaks for those that the same tool tells beside it.
+    fn fill_hollow(&mut self) {
+        for (form, place) in std::mem::take(&mut self.hollow) {
+            let tool = form.split('/').next().unwrap_or_default();
+            let beside = self.scopes.iter().filter_map(|scope| scope.strip_prefix(tool)?.strip_prefix('/')?.split_once('@'));
+            let instances: BTreeSet<String> = beside.map(|(_, instance)| instance.to_owned()).collect();
+            if instances.is_empty() {
+                self.fault(
+                    place,
+                    format!("nothing of `{form}` is in it, and it does not say of which instance: nothing ends by it; `--empty {form}@INSTANCE` says so"),
+                );
+            }
+            for instance in instances {
+                self.scope(scope_of(&form, &instance));
+            }
+        }
+    }
+
     /// All that was read, and records by form.
     pub fn finish(mut self) -> (Snapshot, BTreeMap<String, usize>) {
+        self.fill_hollow();
         if self.more > 0 {
             let reason = format!("and {} faults more", self.more);
             self.snapshot.faults.push(SnapshotFault { place: "import".to_owned(), reason });
         }
-        self.snapshot.torn = self.torn.into_iter().collect();
+        self.snapshot.torn = if self.unread { &self.scopes } else { &self.torn }.iter().cloned().collect();
+        self.snapshot.scopes = self.scopes.into_iter().collect();
         (self.snapshot, self.counts)
     }
 }
@@ -192,6 +276,29 @@ fn records<'a>(form: &Form, scene: &Scene<'a>) -> Vec<Found<'a>> {
         found
     };
     form.records.iter().map(at).find(|found| !found.is_empty()).unwrap_or_default()
+}
+
+/// Whether a document is about a form although no record is in it.
+fn says_nothing(form: &Form, scene: &Scene<'_>) -> bool {
+    let named = form.file.is_some() && form.records.iter().any(|path| path.is_empty_list(scene.root));
+    named || !form.empty.is_empty() && form.empty.holds(scene) && !has_list(scene.root)
+}
+
+/// Whether a document is or has a list with something in it: it tells something, of whatever form.
+fn has_list(value: &Value) -> bool {
+    let full = |value: &Value| value.as_array().is_some_and(|all| !all.is_empty());
+    full(value) || value.as_object().is_some_and(|all| all.values().any(full))
+}
+
+/// Whether a document has an empty list and nothing else that could be a record.
+fn is_hollow(value: &Value) -> bool {
+    let empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
+    !has_list(value) && (empty(value) || value.as_object().is_some_and(|all| all.values().any(empty) && !all.values().any(Value::is_object)))
+}
+
+/// Name of a part of a source.
+fn scope_of(form: &str, instance: &str) -> String {
+    if instance.is_empty() { form.to_owned() } else { format!("{form}@{instance}") }
 }
 
 fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {

@@ -1,12 +1,12 @@
 //! The persons of a graph.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::decide::Decision;
 use super::id::{IdKind, canonical};
-use super::resolve::{Identity, Persons, Words, resolve};
-use crate::graph::{Direction, EdgeKind, Graph, Interval, NodeKind};
+use super::resolve::{Identity, Person, Persons, Words, resolve};
+use crate::graph::{Direction, EdgeKind, Graph, Identifier, Interval, Micros, NodeKind};
 
 /// Bytes of an id that means somebody without the name of its source.
 const ID_BYTES_MIN: usize = 10;
@@ -33,7 +33,7 @@ impl Population {
         let positions: HashMap<u32, usize> = nodes.iter().copied().zip(0..).collect();
         let sources: Vec<Cow<'_, str>> = graph.scopes().iter().map(|scope| source(&scope.name)).collect();
         let mut identities: Vec<Identity<'_>> = nodes.iter().map(|&node| identity(graph, node, &sources)).collect();
-        for id in graph.identifiers() {
+        for id in current(graph, &sources) {
             if let Some(identity) = positions.get(&id.node).and_then(|&at| identities.get_mut(at)) {
                 identity.ids.push((id.kind, graph.text(id.value)));
             }
@@ -59,51 +59,82 @@ impl Population {
     }
 
     /// Every name of every person, in lower case, with the one under which the person is told: an address that
-    /// is verified, else a login. Names that two persons have are left out.
+    /// is verified, else a login. Names that two persons have are left out; one that was a person's before and is
+    /// another's now is that one's.
     pub fn names(&self, graph: &Graph) -> HashMap<String, String> {
-        let mut of: HashMap<String, Option<usize>> = HashMap::new();
-        let mut best: HashMap<usize, (bool, String)> = HashMap::new();
-        let mut name = |person: usize, name: &str| {
+        let mut best: HashMap<usize, (bool, bool, String)> = HashMap::new();
+        let mut now: HashMap<String, Option<usize>> = HashMap::new();
+        let mut before: HashMap<String, Option<usize>> = HashMap::new();
+        let mut name = |person: usize, name: &str, held: Interval| {
+            let of = if held.until == Interval::OPEN { &mut now } else { &mut before };
             let person = Some(person);
             of.entry(name.to_lowercase()).and_modify(|known| *known = known.filter(|_| *known == person)).or_insert(person);
         };
         for id in graph.identifiers() {
             let Some(person) = self.person(id.node).filter(|_| matches!(id.kind, IdKind::Email | IdKind::Login | IdKind::Immutable)) else { continue };
             let value = canonical(id.kind, graph.text(id.value));
-            if value.is_empty() {
-                continue;
-            }
-            name(person, &value);
+            let Some(held) = graph.told(id.told).map(|told| told.held).filter(|_| !value.is_empty()) else { continue };
+            name(person, &value, held);
             if id.kind != IdKind::Immutable {
-                let candidate = (id.kind != IdKind::Email, value.into_owned());
+                let candidate = (held.until != Interval::OPEN, id.kind != IdKind::Email, value.into_owned());
                 best.entry(person).and_modify(|best| *best = candidate.clone().min(best.clone())).or_insert(candidate);
             }
         }
-        let keys = (0..graph.nodes()).map(|node| (node, graph.key(node))).chain(graph.aliases().map(|(alias, node)| (node, alias)));
-        for (node, key) in keys {
+        let keys = (0..graph.nodes()).map(|node| (graph.key(node), node, Interval::ALWAYS));
+        for (key, node, held) in keys.chain(graph.aliases()) {
             let Some(person) = self.person(node) else { continue };
-            name(person, key);
+            name(person, key, held);
             if let Some((_, id)) = key.split_once(':').filter(|(_, id)| id.len() >= ID_BYTES_MIN && !id.contains(':')) {
-                name(person, id);
+                name(person, id, held);
             }
         }
-        let one = of.into_iter().filter_map(|(name, person)| Some((name, best.get(&person?)?.1.clone())));
-        one.collect()
+        before.retain(|name, _| !now.contains_key(name));
+        now.into_iter().chain(before).filter_map(|(name, person)| Some((name, best.get(&person?)?.2.clone()))).collect()
     }
 
-    /// Persons that are called so: id, name, key or an identifier of an account, without case.
-    pub fn named(&self, graph: &Graph, name: &str) -> Vec<usize> {
+    /// Persons that were called so at an instant: id, name, key or an identifier of an account, without case.
+    pub fn named(&self, graph: &Graph, name: &str, at: Micros) -> Vec<usize> {
         let same = |text: &str| text.eq_ignore_ascii_case(name) || text.to_lowercase() == name.to_lowercase();
-        let mut found: BTreeMap<usize, ()> = BTreeMap::new();
-        found.extend(graph.find(name).and_then(|node| self.person(node)).map(|person| (person, ())));
+        let persons = |is: &dyn Fn(&Person) -> bool| {
+            let all = self.persons.persons.iter().enumerate();
+            all.filter(|(_, person)| is(person)).map(|(person, _)| person).collect::<BTreeSet<_>>()
+        };
+        let mut found: BTreeSet<usize> = graph.find_at(name, at).and_then(|node| self.person(node)).into_iter().collect();
         if found.is_empty() {
-            let named = self.persons.persons.iter().enumerate().filter(|(_, person)| same(&person.id) || same(&person.name));
-            found.extend(named.map(|(person, _)| (person, ())));
-            let ids = graph.identifiers().iter().filter(|id| same(graph.text(id.value)));
-            found.extend(ids.filter_map(|id| self.person(id.node)).map(|person| (person, ())));
+            found = persons(&|person| same(&person.id));
+            found.extend(self.recognised(graph, same, at));
         }
-        found.into_keys().collect()
+        if found.is_empty() {
+            found = persons(&|person| same(&person.name));
+        }
+        found.into_iter().collect()
     }
+
+    /// Persons of whom an account had such an identifier at an instant: all of them, else who is nearest.
+    fn recognised(&self, graph: &Graph, same: impl Fn(&str) -> bool, at: Micros) -> BTreeSet<usize> {
+        let ids = graph.identifiers().iter().filter(|id| same(graph.text(id.value)));
+        let near: Vec<((u8, Micros), usize)> = ids.filter_map(|id| Some((graph.told(id.told)?.held.nearness(at)?, self.person(id.node)?))).collect();
+        let Some(nearest) = near.iter().map(|(near, _)| *near).max() else { return BTreeSet::new() };
+        let meant = near.into_iter().filter(|(near, _)| *near == nearest || near.0 == nearest.0 && near.0 == Interval::HOLDS);
+        meant.map(|(_, person)| person).collect()
+    }
+}
+
+/// Identifiers that count: those that hold, and of accounts that are gone the last ones. A name that its source
+/// gave to another account since is not of the first any more.
+fn current<'g>(graph: &'g Graph, sources: &[Cow<'_, str>]) -> impl Iterator<Item = &'g Identifier> {
+    let until = |id: &Identifier| graph.told(id.told).map_or(Interval::OPEN, |told| told.held.until);
+    let last = move |id: &Identifier| graph.about(id.node).is_some_and(|about| about.held.until != Interval::OPEN && until(id) >= about.held.until);
+    let source = |id: &Identifier| graph.told(id.told).and_then(|told| sources.get(told.scope as usize)).map(|source| source.to_string());
+    let key = |id: &Identifier| (id.kind, canonical(id.kind, graph.text(id.value)).into_owned(), source(id));
+    let reused = |id: &&Identifier| matches!(id.kind, IdKind::Email | IdKind::ClaimedEmail | IdKind::Login);
+    let all = graph.identifiers();
+    let gone: HashSet<_> = all.iter().filter(|id| until(id) != Interval::OPEN).filter(reused).map(key).collect();
+    // Only where something is gone can it have been given anew.
+    let held = all.iter().filter(|id| !gone.is_empty() && until(id) == Interval::OPEN).filter(reused).map(key);
+    let again: HashSet<_> = held.filter(|key| gone.contains(key)).collect();
+    let kept: Vec<bool> = all.iter().map(|id| until(id) == Interval::OPEN || last(id) && !again.contains(&key(id))).collect();
+    all.iter().zip(kept).filter(|(_, kept)| *kept).map(|(id, _)| id)
 }
 
 fn identity<'a>(graph: &'a Graph, node: u32, sources: &'a [Cow<'a, str>]) -> Identity<'a> {

@@ -42,8 +42,12 @@ pub enum Identity {
 #[derive(Debug, Group)]
 pub struct Import {
     /// Files or folders: JSON, JSON lines, LDIF, plain, `.gz` or in a `.zip`. All files of a part of a source belong into one import.
-    #[arg(value_name = "PATH", required = true)]
+    #[arg(value_name = "PATH", required_unless_present = "empty")]
     pub paths: Vec<PathBuf>,
+    /// A part of a source of which nothing is left, such as `okta/groups@acme.okta.com`, where no file says so: what
+    /// it told ends. May be given more than once.
+    #[arg(long, value_name = "PART")]
+    pub empty: Vec<String>,
     /// Tenant, account or cluster, where the files do not name it.
     #[arg(long, value_name = "NAME", default_value = "")]
     pub source: String,

@@ -92,7 +92,7 @@ fn people_read(out: &Output) -> bool {
 fn nodes(graph: &Graph, kind: NodeKind, out: &mut Output) -> Result<Outcome, Fault> {
     let mut rows = Rows::new(["key", "name", "kind", "source", "active", "since", "until"]);
     for node in (0..graph.nodes()).filter(|&node| graph.kind(node) == kind) {
-        let (active, held) = graph.about(node).map_or((true, Interval::ALWAYS), |about| (about.active, about.held));
+        let (active, held) = graph.about(node).map_or((true, Interval::ALWAYS), |about| (about.is_active(), about.held));
         let key = [graph.key(node).into(), graph.name(node).into(), kind.name().into(), scope(graph, node).into(), active.into()];
         let [key, name, kind, source, active] = key;
         rows.push([key, name, kind, source, active, time(held.from), time(held.until)]);
@@ -130,10 +130,10 @@ enum Meant {
     Node(u32),
 }
 
-/// The person or the node of a name.
-fn meant(people: &People, name: &str) -> Result<Meant, Fault> {
+/// The person or the node that a name means at an instant.
+fn meant(people: &People, name: &str, at: Micros) -> Result<Meant, Fault> {
     let (graph, population) = (&people.graph, &people.population);
-    match population.named(graph, name).as_slice() {
+    match population.named(graph, name, at).as_slice() {
         [person] => return Ok(Meant::Person(*person)),
         [] => {}
         several => {
@@ -142,7 +142,7 @@ fn meant(people: &People, name: &str) -> Result<Meant, Fault> {
             return Err(Fault::misuse(format!("`{name}` is {} persons: {}; give one of these ids", several.len(), ids.join(", "))));
         }
     }
-    if let Some(node) = graph.find(name) {
+    if let Some(node) = graph.find_at(name, at) {
         return Ok(Meant::Node(node));
     }
     let called: Vec<u32> = (0..graph.nodes()).filter(|&node| graph.name(node).eq_ignore_ascii_case(name)).collect();
@@ -159,7 +159,7 @@ fn meant(people: &People, name: &str) -> Result<Meant, Fault> {
 fn show(people: &People, name: &str, out: &mut Output) -> Result<Outcome, Fault> {
     let (graph, population) = (&people.graph, &people.population);
     let mut rows = Rows::new(["relation", "kind", "key", "name", "detail", "since", "until"]);
-    let nodes = match meant(people, name)? {
+    let nodes = match meant(people, name, instant_of(None)?)? {
         Meant::Node(node) => {
             around(graph, node, Direction::Reverse, &mut rows);
             vec![node]
@@ -170,7 +170,7 @@ fn show(people: &People, name: &str, out: &mut Output) -> Result<Outcome, Fault>
             let (id, name, links) = links.unwrap_or_default();
             rows.push(["person".into(), "person".into(), id.into(), name.into(), format!("{} accounts", nodes.len()).into(), Value::Null, Value::Null]);
             for &node in &nodes {
-                let (active, held) = graph.about(node).map_or((true, Interval::ALWAYS), |about| (about.active, about.held));
+                let (active, held) = graph.about(node).map_or((true, Interval::ALWAYS), |about| (about.is_active(), about.held));
                 let detail = evidence(graph.key(node), links, active, out);
                 rows.push([
                     "account".into(),
@@ -230,7 +230,7 @@ fn who() -> String {
 }
 
 fn person(people: &People, name: &str) -> Result<usize, Fault> {
-    match meant(people, name)? {
+    match meant(people, name, instant_of(None)?)? {
         Meant::Person(person) => Ok(person),
         Meant::Node(node) => {
             let kind = people.graph.kind(node);

@@ -145,6 +145,64 @@ fn a_torn_snapshot_is_used_as_far_as_it_goes() {
     assert!(accounts.iter().all(|account| account["until"].is_null()), "{accounts:?}");
 }
 
+/// Neutral lines of accounts with an address, each in a group of its own.
+fn door(accounts: &[(&str, &str)]) -> String {
+    let line = |(key, mail): &(&str, &str)| {
+        format!(
+            "{{\"node\": \"door:{key}\", \"kind\": \"account\", \"ids\": {{\"email\": [\"{mail}\"]}}, \"source\": \"door\"}}\n{{\"node\": \"door:g{key}\", \"kind\": \"group\", \"source\": \"door\"}}\n{{\"edge\": \"member_of\", \"from\": \"door:{key}\", \"to\": \"door:g{key}\", \"source\": \"door\"}}\n"
+        )
+    };
+    accounts.iter().map(line).collect()
+}
+
+#[test]
+fn an_address_that_was_given_to_another_leads_to_each_in_its_time() {
+    let (home, snapshot) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let first = files(&snapshot.path().join("1"), &[("door.ndjson", &door(&[("1", "ada@x.org"), ("2", "grace@x.org")]))]);
+    let second = files(&snapshot.path().join("2"), &[("door.ndjson", &door(&[("2", "grace@x.org"), ("3", "ada@x.org")]))]);
+    ask(home.path(), &["import", &first, "--at", "2026-01-10T00:00:00Z"]);
+    ask(home.path(), &["import", &second, "--at", "2026-02-10T00:00:00Z"]);
+    assert_eq!(ask(home.path(), &["list"]).0.len(), 3, "who has the address now is not who had it");
+    let group =
+        |at: &str| ask(home.path(), &["reach", "ada@x.org", "--at", at]).0.iter().map(|row| row["key"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    assert_eq!((group("2026-01-20"), group("2026-02-20")), (vec!["door:g1".to_owned()], vec!["door:g3".to_owned()]));
+    let (shown, _) = ask(home.path(), &["show", "ada@x.org"]);
+    assert!(shown.iter().any(|row| row["key"] == "door:3") && !shown.iter().any(|row| row["key"] == "door:1"), "{shown:?}");
+}
+
+#[test]
+fn of_what_nothing_is_left_is_said_where_no_file_says_it() {
+    let (home, snapshot) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let folder = files(snapshot.path(), &[("door.ndjson", &door(&[("1", "ada@x.org")]))]);
+    ask(home.path(), &["import", &folder, "--at", "2026-01-10"]);
+    assert!(refused(home.path(), &["import", "--empty", "generic/edges@gate"]).contains("there are `generic/edges@door`"));
+    assert!(refused(home.path(), &["import", "--empty", "okta/users"]).contains("nothing was ever told of `okta/users`"));
+    assert!(refused(home.path(), &["import", "--empty", "planet/users"]).contains("is no part of a source"));
+    let (_, told) = ask(home.path(), &["import", "--empty", "generic/edges@door", "--at", "2026-02-10"]);
+    assert!(told.contains("0 edges begun, 1 ended"), "{told}");
+    assert!(ask(home.path(), &["reach", "door:1"]).0.is_empty());
+}
+
+#[test]
+fn what_could_not_be_read_ends_nothing() {
+    let (home, snapshot) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let first = files(&snapshot.path().join("1"), &[("door.ndjson", &door(&[("1", "ada@x.org"), ("2", "grace@x.org")]))]);
+    let second = files(&snapshot.path().join("2"), &[("door.ndjson", &door(&[("2", "grace@x.org")])), ("more.ndjson", "no JSON at all")]);
+    ask(home.path(), &["import", &first, "--at", "2026-01-10"]);
+    let (_, told) = ask(home.path(), &["import", &second, "--at", "2026-02-10"]);
+    assert!(
+        told.contains("0 ended") && told.contains("more.ndjson: is neither JSON, nor JSON lines, nor LDIF") && told.contains("nothing ends by this import"),
+        "{told}"
+    );
+    std::fs::remove_file(snapshot.path().join("2/more.ndjson")).unwrap();
+    std::os::unix::fs::symlink(snapshot.path().join("1/door.ndjson"), snapshot.path().join("2/link.ndjson")).unwrap();
+    let (_, told) = ask(home.path(), &["import", &second, "--at", "2026-02-10"]);
+    assert!(told.contains("0 ended") && told.contains("link.ndjson: is a link, which is not followed"), "{told}");
+    std::fs::remove_file(snapshot.path().join("2/link.ndjson")).unwrap();
+    let (_, told) = ask(home.path(), &["import", &second, "--at", "2026-02-11"]);
+    assert!(told.contains("1 ended"), "{told}");
+}
+
 #[test]
 fn wrong_questions_are_told_what_to_do() {
     let empty = tempfile::tempdir().unwrap();

@@ -49,7 +49,7 @@ fn made(edges: u32) -> Result<Graph, Full> {
             _ => (NodeKind::Resource, "resource"),
         };
         let node = builder.node(&format!("bench:{word}:{n:08}"))?;
-        let about = About { kind, scope, held: Interval::ALWAYS, active: true, usage: Usage::Unsaid };
+        let about = About { kind, scope, held: Interval::ALWAYS, active: None, usage: Usage::Unsaid, passing: false };
         builder.describe(node, "", about)?;
     }
     let mut numbers = Numbers(1);

@@ -1,15 +1,16 @@
 //! `weft identity import`: files to the graph of the home.
 
-use std::fs::File;
+use std::fs::{File, FileType};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use weft_identity::inventory::{Reading, json, ldif};
+use weft_identity::graph::Builder;
+use weft_identity::inventory::{Forms, Reading, json, ldif};
 
 use super::instant_of;
 use crate::cli::identity::Import;
 use crate::cli::{self, Fault, Outcome, Output, Progress, Rows};
-use crate::content::{self, Files};
+use crate::content::Files;
 use crate::home::Home;
 use crate::identity::{self, Shelf};
 
@@ -19,6 +20,10 @@ const FILE_BYTES_MAX: u64 = 4 << 30;
 const ARCHIVE_BYTES_MAX: u64 = 8 << 30;
 /// Files of one archive.
 const MEMBERS_MAX: usize = 100_000;
+/// Parts that are named in a message.
+const PARTS_TOLD_MAX: usize = 10;
+/// Files and folders of one folder.
+const ENTRIES_MAX: usize = 1_000_000;
 /// Folders below a folder.
 const DEPTH_MAX: usize = 16;
 /// Faults that are told one by one.
@@ -34,16 +39,17 @@ pub(super) fn run(home: &Home, files: &Files, asked: &Import, out: &mut Output) 
         if !path.exists() {
             return Err(Fault::misuse(format!("`{}` is not there", path.display())));
         }
-        each(path, &mut |file| {
+        each(path, DEPTH_MAX, &mut |file, hindrance| {
             progress.on(file.display());
-            if let Err(reason) = one(file, &mut reading) {
-                reading.fault(file.display().to_string(), reason);
+            if let Err(reason) = hindrance.map_or_else(|| one(file, &mut reading), Err) {
+                reading.unread(file.display().to_string(), reason);
             }
         });
     }
     drop(progress);
+    asked.empty.iter().for_each(|part| reading.nothing_left(part));
     let (snapshot, counts) = reading.finish();
-    if counts.is_empty() {
+    if counts.is_empty() && asked.empty.is_empty() {
         tell(&snapshot.faults.iter().map(ToString::to_string).collect::<Vec<_>>());
         return Err(Fault::misuse("nothing could be read; `weft identity forms` lists what can, and how files are called"));
     }
@@ -51,6 +57,7 @@ pub(super) fn run(home: &Home, files: &Files, asked: &Import, out: &mut Output) 
     let shelf = Shelf::of(&home.dir);
     let turn = shelf.turn()?;
     let mut builder = shelf.load()?;
+    known(&builder, &forms, &asked.empty)?;
     let absorbed = builder.absorb(&snapshot, at).map_err(Fault::failed)?;
     let graph = builder.finish().map_err(Fault::failed)?;
     shelf.keep(&graph, &turn)?;
@@ -66,6 +73,21 @@ pub(super) fn run(home: &Home, files: &Files, asked: &Import, out: &mut Output) 
     Ok(Outcome::Done)
 }
 
+/// Parts of which nothing is left must be some of which something was told.
+fn known(builder: &Builder, forms: &Forms, parts: &[String]) -> Result<(), Fault> {
+    let unknown = parts.iter().filter(|part| !builder.knows(part)).map(|part| {
+        let form = part.split('@').next().unwrap_or(part);
+        let like: Vec<&str> = builder.scopes().filter(|scope| scope.split('@').next() == Some(form)).take(PARTS_TOLD_MAX).collect();
+        match like.as_slice() {
+            [] if forms.has(form) => format!("nothing was ever told of `{part}`, nor of another `{form}`"),
+            [] => format!("`{part}` is no part of a source; `weft identity forms` lists them, `@INSTANCE` follows where there are several"),
+            like => format!("nothing was ever told of `{part}`; there are `{}`", like.join("`, `")),
+        }
+    });
+    let faults: Vec<String> = unknown.collect();
+    if faults.is_empty() { Ok(()) } else { Err(Fault::Misuse(faults)) }
+}
+
 fn tell(faults: &[String]) {
     faults.iter().take(FAULTS_TOLD_MAX).for_each(|fault| cli::say(fault));
     if faults.len() > FAULTS_TOLD_MAX {
@@ -73,17 +95,40 @@ fn tell(faults: &[String]) {
     }
 }
 
-/// A file, or the files below a folder that can be meant.
-fn each(path: &Path, visit: &mut dyn FnMut(&Path)) {
+/// A file, or the files below a folder that can be meant; and what hinders from looking at one of them.
+fn each(path: &Path, depth: usize, visit: &mut dyn FnMut(&Path, Option<String>)) {
     if !path.is_dir() {
-        return visit(path);
+        return visit(path, None);
     }
-    for file in content::walk(path, DEPTH_MAX) {
-        let name = file.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-        if ENDINGS.iter().any(|ending| name.ends_with(ending)) {
-            visit(&file);
+    let entries = match listed(path) {
+        Ok(entries) if depth > 0 || entries.is_empty() => entries,
+        Ok(_) => return visit(path, Some(format!("lies {DEPTH_MAX} folders deep; give it by itself"))),
+        Err(reason) => return visit(path, Some(reason)),
+    };
+    for (entry, kind) in entries {
+        let name = entry.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let is_meant = ENDINGS.iter().any(|ending| name.ends_with(ending));
+        match kind {
+            kind if kind.is_dir() => each(&entry, depth - 1, visit),
+            kind if kind.is_symlink() && (is_meant || entry.is_dir()) => {
+                visit(&entry, Some("is a link, which is not followed; give what it leads to".to_owned()))
+            }
+            _ if is_meant => visit(&entry, None),
+            _ => {}
         }
     }
+}
+
+/// What is in a folder, in order of name.
+fn listed(folder: &Path) -> Result<Vec<(PathBuf, FileType)>, String> {
+    let told = |error: std::io::Error| format!("cannot be looked into: {error}");
+    let entries = std::fs::read_dir(folder).map_err(told)?.take(ENTRIES_MAX + 1);
+    let mut found = entries.map(|entry| entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)))).collect::<Result<Vec<_>, _>>().map_err(told)?;
+    if found.len() > ENTRIES_MAX {
+        return Err(format!("has more than {ENTRIES_MAX} entries; give it in parts"));
+    }
+    found.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(found)
 }
 
 fn one(path: &Path, reading: &mut Reading<'_>) -> Result<(), String> {
@@ -112,15 +157,21 @@ fn archive(name: &str, file: File, reading: &mut Reading<'_>) -> Result<(), Stri
         if member.is_dir() || !ENDINGS.iter().any(|ending| lower.ends_with(ending)) {
             continue;
         }
+        if member.size() > left {
+            return Err(format!("unpacks to more than {ARCHIVE_BYTES_MAX} bytes; unpack it and give the folder"));
+        }
         let read = text(member, FILE_BYTES_MAX.min(left)).and_then(|text| {
             left = left.saturating_sub(text.len() as u64);
             document(&place, &text, reading)
         });
         if let Err(reason) = read {
-            reading.fault(place, reason);
+            reading.unread(place, reason);
         }
     }
-    if archive.len() > MEMBERS_MAX { Err(format!("has {} files, the first {MEMBERS_MAX} were read", archive.len())) } else { Ok(()) }
+    if archive.len() > MEMBERS_MAX {
+        return Err(format!("has {} files, the first {MEMBERS_MAX} were read; unpack it and give the folder", archive.len()));
+    }
+    Ok(())
 }
 
 fn text(from: impl Read, most: u64) -> Result<String, String> {

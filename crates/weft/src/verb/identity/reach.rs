@@ -15,7 +15,7 @@ pub(super) fn run(people: &People, asked: &Asked, out: &mut Output) -> Result<Ou
     let (graph, population) = (&people.graph, &people.population);
     let at = instant_of(asked.at.as_ref())?;
     let kinds = asked.kind.iter().map(|kind| kind_of(kind)).collect::<Result<Vec<_>, _>>()?;
-    let starts = match meant(people, &asked.name)? {
+    let starts = match meant(people, &asked.name, at)? {
         Meant::Person(person) => population.accounts(person),
         Meant::Node(node) => vec![node],
     };
