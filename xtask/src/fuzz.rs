@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::run::{cargo, command, command_with, say, step};
 
 /// Each parser with where its seeds come from: end of the file name.
-const TARGETS: [(&str, &str); 9] = [
+const TARGETS: [(&str, &str); 10] = [
     ("auto", ".md"),
     ("container", ".md"),
     ("connector", ".toml"),
@@ -18,6 +18,7 @@ const TARGETS: [(&str, &str); 9] = [
     ("doors", ".md"),
     ("frame", ".md"),
     ("schema", ".toml"),
+    ("scim", ".md"),
     ("explain", ".md"),
 ];
 /// Coverage counters and traced comparisons, as libFuzzer wants them (LLVM SanitizerCoverage).

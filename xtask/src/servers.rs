@@ -6,8 +6,8 @@ use crate::run::{command, have, say};
 
 /// S3 and SQS over HTTP.
 const PYTHON: [&str; 1] = ["moto[server]==5.2.5"];
-/// Azure Blob over HTTP.
-const NODE: [&str; 1] = ["azurite@3.34.0"];
+/// Azure Blob over HTTP; what others make of SCIM.
+const NODE: [&str; 2] = ["azurite@3.34.0", "scimmy@1.3.5"];
 
 /// Installs what is missing; what cannot be had is told in one line, and its tests say that they skip.
 pub(crate) fn install(root: &Path) -> Result<(), String> {

@@ -5,7 +5,7 @@
 //! snapshot of an identity system. [`facts`] turns what the organisation says of itself into the
 //! entities that decisions look at. [`graph`] holds who has what at any date, and [`person`] finds the one
 //! person behind accounts of many sources; [`inventory`] reads snapshots by what connectors describe, and
-//! [`machine`] sees machine identities: whose, how old, what they reach.
+//! [`machine`] sees machine identities: whose, how old, what they reach. [`scim`] is what identity providers push.
 //!
 //! What this crate deliberately does not know: where policies and facts are kept, the clock, any
 //! identity provider, and what is done with a decision.
@@ -18,6 +18,7 @@ pub mod graph;
 pub mod inventory;
 pub mod machine;
 pub mod person;
+pub mod scim;
 
 pub use decide::{CedarPoint, PolicyFault, PolicyFile, PolicyIndex};
 pub use facts::Networks;

@@ -65,6 +65,8 @@ pub struct Config {
     pub doors: DoorsConfig,
     /// Tokens of the HTTP doors.
     pub tokens: Vec<TokenConfig>,
+    /// Who pushes accounts and groups.
+    pub scim: Vec<ScimConfig>,
     /// Files and folders to follow.
     pub files: Vec<FileConfig>,
     /// Records that are not kept, by decision.
@@ -96,6 +98,15 @@ pub struct TokenConfig {
     pub acknowledge: bool,
     /// Stream of its records; none means `auto`.
     pub stream: Option<String>,
+}
+
+/// A directory of persons that pushes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScimConfig {
+    /// Name of the source in the identity graph.
+    pub name: String,
+    /// Its token.
+    pub secret: String,
 }
 
 /// One file or folder to follow.
@@ -229,6 +240,7 @@ impl Default for Config {
             syslog_stream: "auto".to_owned(),
             doors: DoorsConfig::default(),
             tokens: Vec::new(),
+            scim: Vec::new(),
             files: Vec::new(),
             drops: Vec::new(),
             sources: Vec::new(),

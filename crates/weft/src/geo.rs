@@ -45,7 +45,7 @@ fn open(path: &Path) -> Result<Arc<dyn Places>, Fault> {
 pub fn equip(engine: &mut Engine, home: &Home) -> Result<(), Fault> {
     give_places(engine, home)?;
     for (rule, reason) in engine.off() {
-        tracing::info!(rule = rule.title, "{reason}");
+        tracing::info!("the rule `{}` is off: {}", rule.title, reason.trim_start_matches("it is off: "));
     }
     Ok(())
 }

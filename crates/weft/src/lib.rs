@@ -22,6 +22,7 @@ pub mod queue;
 pub mod remote;
 pub mod respond;
 mod rulebook;
+pub mod scim;
 pub mod state;
 pub mod verb;
 pub mod wire;

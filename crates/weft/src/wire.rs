@@ -11,6 +11,7 @@ mod life;
 mod loops;
 pub(crate) mod pulled;
 mod responder;
+mod scim;
 mod serve;
 pub mod stand;
 

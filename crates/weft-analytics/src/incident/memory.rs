@@ -97,6 +97,11 @@ impl Incidents {
         Self { known, decisions, ..Self::default() }
     }
 
+    /// What is known of entities from now on; what was found keeps the names that it was found under.
+    pub fn know(&mut self, known: Arc<Known>) {
+        self.known = known;
+    }
+
     /// A finding was made. The same finding again changes nothing; a later version replaces the earlier.
     pub fn observe(&mut self, finding: &Finding) {
         let mut node = Node::new(finding, &self.known);

@@ -49,6 +49,11 @@ impl Risk {
         Self { known, ..Self::default() }
     }
 
+    /// What is known of entities from now on; what was found keeps the names that it was found under.
+    pub fn know(&mut self, known: Arc<Known>) {
+        self.known = known;
+    }
+
     /// A finding raises the risk of its entities. The same finding again replaces itself.
     pub fn observe(&mut self, finding: &Finding) {
         let tactics: BTreeSet<String> = finding.tactics().map(str::to_owned).collect();

@@ -16,6 +16,9 @@ use weft_ingest::DropPolicy;
 
 use super::{Config, Fault, FileConfig, TokenConfig};
 
+/// Shortest secret: what tools make is longer, what people type is not.
+const SECRET_LENGTH_MIN: usize = 16;
+
 pub(super) type Table<'a> = DeTable<'a>;
 type Item<'t, 'a> = &'t Spanned<DeValue<'a>>;
 
@@ -60,6 +63,7 @@ impl Reader<'_> {
             "retention",
             "syslog",
             "token",
+            "scim",
             "file",
             "drop",
             "source",
@@ -144,10 +148,10 @@ impl Reader<'_> {
         if token.name.is_empty() {
             self.fault(at, "`token` needs a `name`".to_owned());
         }
-        if token.secret.len() < 16 {
+        if token.secret.len() < SECRET_LENGTH_MIN {
             self.fault(at, "`token` needs a `secret` of at least 16 characters, e.g. from `openssl rand -hex 24`".to_owned());
         }
-        (!token.name.is_empty() && token.secret.len() >= 16).then_some(token)
+        (!token.name.is_empty() && token.secret.len() >= SECRET_LENGTH_MIN).then_some(token)
     }
 
     fn file(&mut self, at: usize, table: &Table<'_>) -> Option<FileConfig> {
@@ -299,7 +303,7 @@ mod tests {
             faults,
             [
                 "weft.toml:1:10: `listen` must be an address with port, e.g. `\"127.0.0.1:8440\"`",
-                "weft.toml:2:1: unknown key `lissten`; known: listen, lake, retention, syslog, token, file, drop, source, feed, bulk, webhook, nats, kafka, budget, response, networks, analytics, access",
+                "weft.toml:2:1: unknown key `lissten`; known: listen, lake, retention, syslog, token, scim, file, drop, source, feed, bulk, webhook, nats, kafka, budget, response, networks, analytics, access",
                 "weft.toml:4:18: `commit_seconds` must be a whole number from 1 to 3600",
                 "weft.toml:6:1: `token` needs a `secret` of at least 16 characters, e.g. from `openssl rand -hex 24`",
                 "weft.toml:9:1: `file` needs a `path`: a file, a folder, or a folder with a pattern such as `*.log`",

@@ -11,7 +11,7 @@ mod sums;
 mod work;
 mod writer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -176,6 +176,11 @@ impl Pipeline {
     /// Counts by source.
     pub fn stats(&self) -> &Stats {
         &self.shared.stats
+    }
+
+    /// Names of persons under which findings are told from now on.
+    pub fn call(&self, names: HashMap<String, String>) {
+        self.shared.sums.call(names);
     }
 
     /// Indicators that are matched now.

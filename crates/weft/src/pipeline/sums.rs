@@ -4,6 +4,7 @@
 //! down with the detectors' memory, between two frames; later frames are shown again after a crash, and
 //! a finding that is seen twice changes nothing.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,6 +24,7 @@ const FORGET_EVERY_MS: i64 = 3_600_000;
 pub(crate) struct Sums {
     incidents: Mutex<Incidents>,
     risk: Mutex<Risk>,
+    known: Mutex<Arc<Known>>,
     forgot: AtomicI64,
     /// Versions of incidents that could not be kept; they are tried again.
     owed: Mutex<Vec<Value>>,
@@ -34,13 +36,23 @@ const PARTS: [&str; 2] = ["sum: incidents", "sum: risk"];
 impl Sums {
     pub(super) fn new(known: Known, decisions: Vec<Decision>, memory: &mut Memory) -> Self {
         let known = Arc::new(known);
-        let (mut incidents, mut risk) = (Incidents::new(Arc::clone(&known), decisions), Risk::new(known));
+        let (mut incidents, mut risk) = (Incidents::new(Arc::clone(&known), decisions), Risk::new(Arc::clone(&known)));
         let [of_incidents, of_risk] = PARTS.map(|name| memory.part(name));
         let restored = [of_incidents.map(|saved| incidents.restore(&saved)), of_risk.map(|saved| risk.restore(&saved))];
         for error in restored.into_iter().flatten().filter_map(Result::err) {
             tracing::error!(error, "it begins with an empty one");
         }
-        Self { incidents: Mutex::new(incidents), risk: Mutex::new(risk), forgot: AtomicI64::new(i64::MIN), owed: Mutex::default() }
+        Self { incidents: Mutex::new(incidents), risk: Mutex::new(risk), known: Mutex::new(known), forgot: AtomicI64::new(i64::MIN), owed: Mutex::default() }
+    }
+
+    /// Names of persons that count from now on.
+    pub(super) fn call(&self, names: HashMap<String, String>) {
+        let mut held_known = held(&self.known);
+        let mut known = Known::clone(&held_known);
+        known.call(names);
+        *held_known = Arc::new(known);
+        held(&self.incidents).know(Arc::clone(&held_known));
+        held(&self.risk).know(Arc::clone(&held_known));
     }
 
     /// What of them survives a restart.

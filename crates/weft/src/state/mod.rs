@@ -4,6 +4,7 @@
 //! and rare; nothing on the path of events waits for them.
 
 pub mod incidents;
+pub mod scim;
 mod session;
 mod sqlite;
 

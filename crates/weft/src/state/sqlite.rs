@@ -1,6 +1,7 @@
 //! The embedded store.
 
 mod forget;
+mod scim;
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,8 +15,12 @@ use weft_model::{Position, SourceId, Timestamp};
 use super::{KeptRun, Progress, StateError, StateStore};
 
 /// In order; the number of those applied is kept in `PRAGMA user_version`.
-const MIGRATIONS: [&str; 3] =
-    [include_str!("sqlite/migrations/0001_init.sql"), include_str!("sqlite/migrations/0002_memory.sql"), include_str!("sqlite/migrations/0003_pull.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("sqlite/migrations/0001_init.sql"),
+    include_str!("sqlite/migrations/0002_memory.sql"),
+    include_str!("sqlite/migrations/0003_pull.sql"),
+    include_str!("sqlite/migrations/0004_scim.sql"),
+];
 /// Most sessions at a time; the oldest goes first.
 const SESSIONS_MAX: i64 = 256;
 /// How long a statement waits for another process that writes (the command line beside `up`).

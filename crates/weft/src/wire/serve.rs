@@ -14,7 +14,7 @@ use super::doors::{self, Doors};
 use super::feeds::{self, FeedBoard, Feeds};
 use super::loops::{self, Loops};
 use super::stand::{Site, Stand, rules_of};
-use super::{access, demo, intel, life, responder};
+use super::{access, demo, intel, life, responder, scim};
 use crate::cli::{Fault, Output, Up};
 use crate::content;
 use crate::door::{Ingress, webhook};
@@ -26,6 +26,7 @@ use crate::mesh::posture::PostureBoard;
 use crate::mesh::{Knowledge, Mesh};
 use crate::respond::Respond;
 use crate::rulebook;
+use crate::scim::Follower;
 use crate::state::{KeptSessions, StateStore};
 
 /// Setting that holds the token of console and doors.
@@ -74,7 +75,8 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     let (mut doors, pushed) = open_doors(&home, &stand, &content.registry, &run.token, &stop).await?;
     doors.pulled(&home, &descriptions, stand.pipeline(), &state)?;
     let access = deciding.start(&home, &run, &stand.queue, &stop).await?;
-    let app = pushed.merge(access.routes()).merge(console.router());
+    let (pushing, follower) = scim::open(&home, &run, &stand);
+    let app = pushed.merge(access.routes()).merge(pushing).merge(console.router());
     let http = tokio::spawn(doors::serve(listener, app, stop.clone()));
     let loops = Loops {
         respond,
@@ -88,7 +90,7 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
         stop: stop.clone(),
     };
     let loops = tokio::spawn(loops::run(loops, stand.findings.take()));
-    let beside = beside(&home, &stand, state, (shelf, feeds), &stop);
+    let beside = beside(&home, &stand, state, (shelf, feeds), follower, &stop);
     let settling = tokio::spawn(stand.pipeline().clone().settle_regularly());
     home.announce(&run)?;
     let player = if up.demo { Some(demo::start(&home, &run, &mut doors, stop.clone()).await?) } else { None };
@@ -98,9 +100,7 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
     crate::cli::say("stopping: finishing what was taken in");
     stop.cancel();
     home.retire();
-    if let Some(player) = player {
-        player.abort();
-    }
+    player.iter().for_each(JoinHandle::abort);
     doors.close().await;
     http.await.map_err(Fault::failed)?;
     access.close().await?;
@@ -111,13 +111,21 @@ pub async fn serve(home: Home, up: Up, out: &mut Output) -> Result<(), Fault> {
 }
 
 /// What the lake and intelligence need day by day.
-fn beside(home: &Home, stand: &Stand, state: Arc<dyn StateStore>, (shelf, board): (Shelf, Arc<FeedBoard>), stop: &CancellationToken) -> JoinHandle<()> {
+fn beside(
+    home: &Home,
+    stand: &Stand,
+    state: Arc<dyn StateStore>,
+    (shelf, board): (Shelf, Arc<FeedBoard>),
+    follower: Follower,
+    stop: &CancellationToken,
+) -> JoinHandle<()> {
     let feeds = Feeds { feeds: home.config.feeds.clone(), shelf, state: Arc::clone(&state), board, stop: stop.clone() };
     let (pipeline, journal) = (stand.pipeline().clone(), QueueJournal(stand.queue.clone()));
     let life = life::Life { pipeline, life: home.config.life.clone(), journal, state, stop: stop.clone() };
     let matching = intel::run(stand.pipeline().clone(), stop.clone());
+    let following = follower.run(stop.clone());
     tokio::spawn(async move {
-        tokio::join!(life::run(life), matching, feeds::run(feeds));
+        tokio::join!(life::run(life), matching, feeds::run(feeds), following);
     })
 }
 

@@ -28,6 +28,7 @@ mod mesh;
 mod poison;
 mod pull;
 mod rules;
+mod scim;
 mod trust;
 
 use std::io::Write as _;

@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use super::super::{Config, KafkaConfig, NatsConfig, WebhookConfig};
-use super::{Reader, Table};
+use super::super::{Config, KafkaConfig, NatsConfig, ScimConfig, WebhookConfig};
+use super::{Reader, SECRET_LENGTH_MIN, Table};
 use crate::door::tls::TlsFiles;
-
-/// Shortest secret of a webhook: what tools make is longer, what people type is not.
-const SECRET_LENGTH_MIN: usize = 16;
 
 impl Reader<'_> {
     pub(super) fn doors(&mut self, table: &Table<'_>, config: &mut Config) {
+        for (at, scim) in self.tables(table, "scim") {
+            config.scim.extend(self.scim(at, scim, &config.scim));
+        }
         if let Some(bulk) = self.table(table, "bulk") {
             self.known(bulk, "bulk", &["listen", "index"]);
             self.address(bulk, "listen", |address| config.doors.bulk_listen = Some(address));
@@ -35,6 +35,21 @@ impl Reader<'_> {
             let read = self.kafka(at, kafka);
             config.doors.kafka.extend(read);
         }
+    }
+
+    fn scim(&mut self, at: usize, table: &Table<'_>, others: &[ScimConfig]) -> Option<ScimConfig> {
+        self.known(table, "scim", &["name", "secret"]);
+        let (name, secret) = (self.optional(table, "name").unwrap_or_default(), self.optional(table, "secret").unwrap_or_default());
+        let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        if !is_name {
+            self.fault(at, "`scim` needs a `name` of letters, digits, `-`, `_` and `.`: that of the source in the identity graph".to_owned());
+        } else if others.iter().any(|other| other.name == name || other.secret == secret) {
+            self.fault(at, format!("there is another `scim` with the name or the secret of `{name}`; each directory has its own"));
+        }
+        if secret.len() < SECRET_LENGTH_MIN {
+            self.fault(at, "`scim` needs a `secret` of at least 16 characters, e.g. from `openssl rand -hex 24`".to_owned());
+        }
+        (is_name && secret.len() >= SECRET_LENGTH_MIN).then_some(ScimConfig { name, secret })
     }
 
     /// `tls`, `certificate`, `key` and `client_ca` of `[syslog]`.
