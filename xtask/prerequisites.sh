@@ -16,6 +16,7 @@ missing_packages() {
         [ -x /usr/sbin/sshd ] || printf ' openssh-server'
         [ -x /usr/sbin/slapd ] || printf ' slapd'
         have ldapsearch || printf ' ldap-utils'
+        [ -x /usr/sbin/samba ] && have samba-tool || printf ' samba samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules'
         have ssh-keygen || printf ' openssh-client'
         have chromium || have chromium-browser || have google-chrome || printf ' chromium'
     fi

@@ -405,7 +405,11 @@ fn a_collection_without_computers_ends_those_of_its_domains() {
 fn built_in_groups_are_read_from_bytes_that_could_be_text() {
     let text = "dn: CN=Administrators,CN=Builtin,DC=x\nobjectClass: group\nobjectSid:: AQIAAAAAAAUgAAAAIAIAAA==\ncn: Administrators\n";
     let graph = check(&[("ad.ldif", text)], &[]);
-    assert_eq!(graph.name(graph.find("ad:S-1-5-32-544").unwrap()), "Administrators");
+    assert_eq!(graph.name(graph.find("ad:X-S-1-5-32-544").unwrap()), "Administrators");
+    // Those of another domain have the same SID, and are others.
+    let other = text.replace("DC=x", "DC=y,DC=org");
+    let graph = check(&[("ad.ldif", text), ("other.ldif", &other)], &[]);
+    assert!(graph.find("ad:X-S-1-5-32-544").is_some() && graph.find("ad:Y.ORG-S-1-5-32-544").is_some());
 }
 
 #[test]

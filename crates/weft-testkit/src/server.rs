@@ -18,6 +18,13 @@ pub struct Server {
     pub address: String,
 }
 
+impl Server {
+    /// Where its files are.
+    pub fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let _ended = self.child.kill();
@@ -85,6 +92,52 @@ pub fn slapd(configuration: impl Fn(&str, &str) -> String) -> Option<Server> {
         ["-d", "0", "-f", &format!("{folder}/configuration"), "-h", &address].map(str::to_owned).to_vec()
     };
     configured("slapd", absent, arguments, configuration)
+}
+
+/// Password of everybody in the domain of [`samba`].
+pub const PASSWORD: &str = "Passw0rd-of-tests";
+
+/// A new Active Directory domain `corp.example` with one controller, reached as `ldap://ADDRESS`; its databases are
+/// in `private/` of [`Server::folder`]. None, with one line saying so, where Samba is not installed or the port of
+/// LDAP, which is no matter of its configuration, may not be listened on.
+pub fn samba() -> Option<Server> {
+    let folder = folder("samba")?;
+    let path = folder.display().to_string();
+    // An address of its own on loopback, so that each has the port to itself.
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let address = format!("127.{}.{}.88", high.max(1), low);
+    if std::net::TcpListener::bind(format!("{address}:389")).is_err() {
+        say("not checked against Samba: port 389 may not be listened on");
+        return None;
+    }
+    let options = [
+        "server services = ldap".to_owned(),
+        format!("interfaces = {address}/8"),
+        "bind interfaces only = yes".to_owned(),
+        "tls enabled = no".to_owned(),
+        format!("pid directory = {path}"),
+        format!("log file = {path}/log"),
+    ];
+    let provision = ["domain", "provision", "--realm=CORP.EXAMPLE", "--domain=CORP", "--server-role=dc", "--dns-backend=NONE"];
+    let mut command = Command::new("samba-tool");
+    command.args(provision).args([format!("--targetdir={path}"), format!("--adminpass={PASSWORD}"), format!("--host-ip={address}")]);
+    command.args(options.iter().map(|option| format!("--option={option}")));
+    let absent = "not checked against Samba: it is not installed (Debian: samba-ad-dc, samba-ad-provision, samba-vfs-modules)";
+    let Ok(made) = command.stdin(Stdio::null()).output() else {
+        say(absent);
+        return None;
+    };
+    if !made.status.success() {
+        let told = String::from_utf8_lossy(&made.stderr);
+        say(&format!("not checked against Samba: the domain could not be made: {}", told.lines().last().unwrap_or_default()));
+        return None;
+    }
+    // Left out of the file when the domain is made.
+    let file = folder.join("etc/smb.conf");
+    let text = std::fs::read_to_string(&file).ok()?.replacen("[global]\n", "[global]\n\tldap server require strong auth = no\n", 1);
+    std::fs::write(&file, text).ok()?;
+    let child = start("/usr/sbin/samba", &["-i", "-M", "single", "-s", &format!("{path}/etc/smb.conf")], absent)?;
+    wait(Server { child, folder, address: String::new() }, || std::net::TcpStream::connect(format!("{address}:389")).ok().map(|_| address.clone()))
 }
 
 fn configured(name: &str, absent: &str, arguments: impl Fn(&str) -> Vec<String>, configuration: impl Fn(&str, &str) -> String) -> Option<Server> {

@@ -50,6 +50,10 @@ enum Filter {
     /// The n-th part between these, from 1.
     Part(String, usize),
     Map(String),
+    /// With this behind it.
+    Then(String),
+    /// The name of the domain of a distinguished name: `x.org` of `cn=y,dc=x,dc=org`.
+    Dns,
     /// Where nothing came out of all before; stands last.
     Or(String),
     /// A security identifier, from base64 of its bytes or as it is written.
@@ -172,11 +176,13 @@ impl Filter {
             ["before", mark] => Self::Before(plain(mark)),
             ["head", mark] => Self::Head(plain(mark)),
             ["part", mark, number] => Self::Part(plain(mark), number.parse().map_err(|_| format!("`{filter}`: wanted is `part MARK NUMBER`"))?),
+            ["then", end] => Self::Then(plain(end)),
+            ["dns"] => Self::Dns,
             ["map", table] => Self::Map((*table).to_owned()),
             ["or", text] => Self::Or(plain(text)),
             ["sid"] => Self::Sid,
             ["guid"] => Self::Guid,
-            _ => return Err(format!("`{filter}` is no filter; there are lower, upper, after, before, head, part, map, or, sid, guid")),
+            _ => return Err(format!("`{filter}` is no filter; there are lower, upper, after, before, head, part, then, dns, map, or, sid, guid")),
         })
     }
 
@@ -190,10 +196,19 @@ impl Filter {
             Self::Head(mark) => value.rsplit_once(mark.as_str()).map(|(head, _)| head.to_owned()),
             Self::Part(mark, number) => value.split(mark.as_str()).nth(number.checked_sub(1)?).map(str::to_owned),
             Self::Map(table) => maps.get(table)?.get(&value).cloned(),
+            Self::Then(end) => Some(value + end),
+            Self::Dns => domain(&value),
             Self::Sid => binary::sid(&value),
             Self::Guid => binary::guid(&value),
         }
     }
+}
+
+/// The `dc` parts of a distinguished name (RFC 2247), with dots between.
+fn domain(name: &str) -> Option<String> {
+    let parts = name.split(',').filter_map(|part| part.split_once('=')).filter(|(kind, _)| kind.trim().eq_ignore_ascii_case("dc"));
+    let labels: Vec<&str> = parts.map(|(_, label)| label.trim()).collect();
+    (!labels.is_empty()).then(|| labels.join("."))
 }
 
 /// Conditions, all of which must hold: `SOURCE`, `!SOURCE`, `SOURCE = VALUE`, `SOURCE != VALUE`,

@@ -15,6 +15,7 @@ mod bucket;
 mod command;
 mod conformance;
 mod demo;
+mod domain;
 mod entitlements;
 mod fairness;
 mod faults;
