@@ -3,12 +3,14 @@
 //! Names of attributes are met in any case and kept as the standard writes them. What the standard does not know is
 //! kept as it was sent: an organisation's own schemas lose nothing.
 
+mod events;
 mod filter;
 mod patch;
 mod path;
 mod resource;
 mod schema;
 
+pub use events::Step;
 pub use filter::Filter;
 pub use patch::{Change, changes};
 pub use path::Path;

@@ -1,7 +1,9 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{Change, Filter, Form, PATCH, Path, Refusal, Selection, accept, changes};
+use weft_model::Timestamp;
+
+use super::{Change, Filter, Form, PATCH, Path, Refusal, Selection, Step, accept, changes};
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
@@ -183,6 +185,29 @@ fn what_cannot_be_patched_is_refused_as_a_whole() {
         assert_eq!(patch(operations.clone()).unwrap_err().kind, Some(kind), "{operations}");
     }
     assert_eq!(changes(&json!({"Operations": []})).unwrap_err().kind, Some("invalidSyntax"));
+}
+
+#[test]
+fn what_happened_is_told_as_events() {
+    let told = |form: Form, before: Option<&Value>, after: Option<&Value>| -> Vec<(i64, i64, Value)> {
+        let kept = |value: Option<&Value>| value.map(|value| accept(form, value.clone()).unwrap());
+        let (before, after) = (kept(before), kept(after));
+        let step = Step { source: "hr", form, id: "7", version: 2, before: before.as_ref(), after: after.as_ref(), now: Timestamp(1) };
+        let one = |event: Value| (event["class_uid"].as_i64().unwrap(), event["activity_id"].as_i64().unwrap(), event["user"]["uid"].clone());
+        step.events().into_iter().map(one).collect()
+    };
+    let (on, off) = (json!({"userName": "ada"}), json!({"userName": "ada", "active": false}));
+    for (before, after, activity) in [(None, Some(&on), 1), (Some(&on), Some(&off), 5), (Some(&off), Some(&on), 2), (Some(&off), None, 6)] {
+        assert_eq!(told(Form::User, before, after), [(3001, activity, json!("7"))]);
+    }
+    assert_eq!(told(Form::User, Some(&on), Some(&json!({"userName": "ada", "title": "x"}))), [(3001, 99, json!("7"))]);
+    assert_eq!(told(Form::User, Some(&on), Some(&json!({"userName": "ada", "active": true}))), [(3001, 99, json!("7"))]);
+    assert_eq!(told(Form::User, Some(&on), Some(&on)), []);
+    let group = |members: &[&str]| json!({"displayName": "g", "members": members.iter().map(|id| json!({"value": id})).collect::<Vec<_>>()});
+    let (one, two) = (group(&["a", "b"]), group(&["b", "c"]));
+    assert_eq!(told(Form::Group, None, Some(&one)), [(3006, 6, Value::Null), (3006, 3, json!("a")), (3006, 3, json!("b"))]);
+    assert_eq!(told(Form::Group, Some(&one), Some(&two)), [(3006, 3, json!("c")), (3006, 4, json!("a"))]);
+    assert_eq!(told(Form::Group, Some(&two), None), [(3006, 5, Value::Null)]);
 }
 
 #[test]

@@ -19,6 +19,8 @@ use crate::pipeline::Pipeline;
 use crate::state::Sqlite;
 use crate::state::scim::ScimStore as _;
 
+/// The descriptions by which it is read, which all of a source always is.
+const PARTS: [&str; 2] = ["generic/scim_users", "generic/scim_groups"];
 /// The graph counts microseconds.
 const MICROS: i64 = 1_000;
 /// Between two looks.
@@ -107,6 +109,8 @@ fn absorb(home: &Home, pushed: &[(String, [serde_json::Value; 2])], at: Timestam
     for (source, documents) in pushed {
         let mut reading = Reading::new(&forms, source);
         documents.iter().for_each(|document| reading.document(&format!("scim/{source}"), document, false));
+        // Of whom nobody is left, nothing is said otherwise.
+        PARTS.iter().for_each(|part| reading.nothing_left(&format!("{part}@{source}")));
         let (snapshot, _) = reading.finish();
         let absorbed = builder.absorb(&snapshot, at.0.saturating_mul(MICROS)).map_err(Fault::failed)?;
         absorbed.faults.iter().for_each(|fault| tracing::warn!(%fault, source, "something that was pushed is not in the graph"));

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
-use weft_identity::scim::{Change, Filter, Form, LIST, Refusal, Selection, accept};
+use weft_identity::scim::{Change, Filter, Form, LIST, Refusal, Selection, Step, accept};
 use weft_model::Timestamp;
 
 use super::BASE;
+use crate::respond::Journal;
 use crate::state::StateError;
 use crate::state::scim::{Changed, KeptResource, Lookup, ScimStore};
 
@@ -17,6 +18,8 @@ const PAGE: u64 = 100;
 pub(super) const PAGE_MAX: u64 = 1_000;
 /// Resources that are looked at between two waits.
 const AT_ONCE: u64 = 500;
+/// Events that are handed over at once.
+const EVENTS_AT_ONCE: usize = 1_000;
 /// Attempts of a change that somebody else's came before.
 const ATTEMPTS_MAX: usize = 8;
 
@@ -25,6 +28,8 @@ pub struct Service {
     store: Arc<dyn ScimStore>,
     /// How others reach this mesh.
     pub(super) address: String,
+    /// Keeps each change as an event.
+    journal: Arc<dyn Journal>,
     /// Told of each change.
     pub(super) changed: Arc<Notify>,
 }
@@ -64,8 +69,26 @@ impl From<Refusal> for Unanswered {
 
 impl Service {
     /// Over a store.
-    pub fn new(store: Arc<dyn ScimStore>, address: String) -> Self {
-        Self { store, address, changed: Arc::default() }
+    pub fn new(store: Arc<dyn ScimStore>, address: String, journal: Arc<dyn Journal>) -> Self {
+        Self { store, address, journal, changed: Arc::default() }
+    }
+
+    /// A change was made: it becomes an event, and the graph hears of it.
+    async fn tell(&self, before: Option<&KeptResource>, after: Option<&KeptResource>, now: Timestamp) {
+        self.changed.notify_one();
+        let Some(one) = after.or(before) else { return };
+        let (source, form, id) = (one.source.as_str(), one.form, one.id.as_str());
+        // What is taken away has one version more than when it was there.
+        let version = one.version + i64::from(after.is_none());
+        let step = Step { source, form, id, version, before: before.map(|one| &one.body), after: after.map(|one| &one.body), now };
+        let mut events = step.events();
+        while !events.is_empty() {
+            let rest = events.split_off(events.len().min(EVENTS_AT_ONCE));
+            if let Err(error) = self.journal.keep(events).await {
+                tracing::error!(error, source, id, "a change that was pushed is kept, but not told as an event");
+            }
+            events = rest;
+        }
     }
 
     pub(super) fn base(&self) -> String {
@@ -79,7 +102,7 @@ impl Service {
         let new = KeptResource { source: place.source.to_owned(), form: place.form, id, version: 1, created: now, modified: now, body };
         match self.store.add_resource(&new).await? {
             Changed::Kept => {
-                self.changed.notify_one();
+                self.tell(None, Some(&new), now).await;
                 Ok(new)
             }
             Changed::Taken | Changed::Gone => Err(taken(&new).into()),
@@ -113,7 +136,7 @@ impl Service {
             let new = KeptResource { version: before.version + 1, modified: now, body, ..before.clone() };
             match self.store.replace_resource(&new, &before).await? {
                 Changed::Kept => {
-                    self.changed.notify_one();
+                    self.tell(Some(&before), Some(&new), now).await;
                     return Ok(new);
                 }
                 Changed::Taken => return Err(taken(&new).into()),
@@ -159,7 +182,7 @@ impl Service {
         if !self.store.remove_resource(&old, now).await? {
             return Err(Refusal::status(404, format!("there is no {} `{id}`", place.form.name())).into());
         }
-        self.changed.notify_one();
+        self.tell(Some(&old), None, now).await;
         Ok(())
     }
 

@@ -74,6 +74,15 @@ fn what_is_pushed_is_in_the_graph() {
     let leave = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [{"op": "Remove", "path": format!("members[value eq \"{}\"]", ids[1])}]});
     assert_eq!(send(&mesh, Method::PATCH, &path, &leave).0, 200);
     until("who left is not in the group", || (in_group("ada") && !in_group("eve")).then_some(()));
+    assert_eq!(send(&mesh, Method::PUT, &format!("/Users/{}", ids[1]), &json!({"userName": "eve@corp.example", "active": false})).0, 200);
+
+    // Everything that happened is in the lake.
+    let told = |sql: &str| mesh.query(sql)["rows"].to_string();
+    until("changes are events", || told("SELECT activity_name, user.name FROM account_change ORDER BY time").contains("Disable").then_some(()));
+    let accounts = told("SELECT activity_name, user.name, user.uid FROM account_change");
+    assert!(accounts.contains("Create") && accounts.contains("ada@corp.example") && accounts.contains(&ids[1]), "{accounts}");
+    let groups = told("SELECT activity_name, user.uid FROM group_management WHERE activity_id = 4");
+    assert!(groups.contains(&ids[1]) && !groups.contains(&ids[0]), "{groups}");
     mesh.stop();
 }
 
