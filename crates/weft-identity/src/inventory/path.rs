@@ -84,21 +84,55 @@ impl Path {
         before.one(from).is_some_and(|value| value.as_array().is_some_and(Vec::is_empty))
     }
 
+    /// Everything that the path finds and that is wanted. Places are written for that alone: of a long list most
+    /// records are of another form.
+    pub(super) fn some<'a>(&self, from: &'a Value, wanted: impl Fn(&Value) -> bool) -> Vec<Found<'a>> {
+        if let Some((Step::Each, before)) = self.steps.split_last()
+            && let Some(Value::Array(all)) = named(before, from)
+        {
+            let place: String = before.iter().filter_map(Step::name).map(|name| format!("/{name}")).collect();
+            let found = all.iter().enumerate().filter(|(_, value)| !value.is_null() && wanted(value));
+            return found.map(|(n, value)| (format!("{place}[{n}]"), Cow::Borrowed(value))).collect();
+        }
+        let mut found = self.all(from);
+        found.retain(|(_, value)| wanted(value));
+        found
+    }
+
+    /// Texts of everything that the path finds and that is a single value.
+    pub(super) fn texts(&self, from: &Value) -> Vec<String> {
+        if self.is_named() {
+            return named(&self.steps, from).and_then(text).into_iter().collect();
+        }
+        self.all(from).iter().filter_map(|(_, value)| text(value)).collect()
+    }
+
     /// The first that is found.
     pub(super) fn one<'a>(&self, from: &'a Value) -> Option<Cow<'a, Value>> {
-        if self.steps.iter().all(|step| matches!(step, Step::Name(_))) {
-            let mut at = from;
-            for step in &self.steps {
-                let Step::Name(name) = step else { return None };
-                at = member(at, name)?;
-            }
-            return (!at.is_null()).then_some(Cow::Borrowed(at));
+        if self.is_named() {
+            return named(&self.steps, from).filter(|value| !value.is_null()).map(Cow::Borrowed);
         }
         self.all(from).into_iter().next().map(|(_, value)| value)
     }
+
+    fn is_named(&self) -> bool {
+        self.steps.iter().all(|step| matches!(step, Step::Name(_)))
+    }
+}
+
+/// What stands under names, one below the other; nothing where a step is no name.
+fn named<'a>(steps: &[Step], from: &'a Value) -> Option<&'a Value> {
+    steps.iter().try_fold(from, |at, step| member(at, step.name()?))
 }
 
 impl Step {
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Name(name) => Some(name),
+            _ => None,
+        }
+    }
+
     fn walk<'a>(&self, place: &str, value: &'a Value, found: &mut Vec<Found<'a>>) {
         match self {
             Self::Name(name) => found.extend(member(value, name).map(|value| (format!("{place}/{name}"), Cow::Borrowed(value)))),

@@ -270,11 +270,7 @@ impl<'f> Reading<'f> {
 
 /// The records of a form: at the first of its places that has some.
 fn records<'a>(form: &Form, scene: &Scene<'a>) -> Vec<Found<'a>> {
-    let at = |path: &Path| {
-        let mut found = path.all(scene.root);
-        found.retain(|(_, record)| form.when.holds(&Scene { record, ..*scene }));
-        found
-    };
+    let at = |path: &Path| path.some(scene.root, |record| form.when.holds(&Scene { record, ..*scene }));
     form.records.iter().map(at).find(|found| !found.is_empty()).unwrap_or_default()
 }
 

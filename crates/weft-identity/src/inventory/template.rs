@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::binary;
-use super::path::{Path, text};
+use super::path::Path;
 
 /// Tables of a form: from a source's word to ours.
 pub(super) type Maps = BTreeMap<String, BTreeMap<String, String>>;
@@ -146,7 +146,7 @@ impl Source {
     }
 
     fn values(&self, scene: &Scene<'_>) -> Vec<String> {
-        let of = |path: &Path, value: &Value| path.all(value).iter().filter_map(|(_, value)| text(value)).filter(|text| !text.is_empty()).collect();
+        let of = |path: &Path, value: &Value| path.texts(value).into_iter().filter(|text| !text.is_empty()).collect();
         match self {
             Self::Record(path) => of(path, scene.record),
             Self::Root(path) => of(path, scene.root),
