@@ -34,6 +34,7 @@ pub mod github {
     pub mod entitlement;
     pub mod machines;
 }
+mod groups;
 pub mod machines;
 pub mod systems;
 

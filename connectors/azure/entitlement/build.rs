@@ -11,6 +11,7 @@ use weft_model::entitlement::{
 use super::arm::EVERYBODY;
 use super::known;
 use super::{Collector, Deny, EntityKind, Held, Permission, Role, abac};
+use crate::groups::Groups;
 
 /// The one account: the tenant.
 const TENANT: &str = "tenant";
@@ -92,33 +93,12 @@ impl Builder {
         self.names.get(id)
     }
 
-    /// Follows groups in groups; a cycle is followed once.
     fn close(&mut self) {
-        let mut parents: HashMap<&str, Vec<&str>> = HashMap::new();
-        for (group, members) in &self.read.members {
-            members.iter().for_each(|member| parents.entry(member).or_default().push(group));
+        let groups = Groups::of(self.read.members.iter().flat_map(|(group, members)| members.iter().map(move |member| (group.as_str(), member.as_str()))));
+        if let Some(fault) = groups.fault(|id| self.name(id).cloned().unwrap_or_else(|| id.to_owned())) {
+            self.read.fault("groups", fault);
         }
-        let mut cycles = BTreeSet::new();
-        let mut within: HashMap<String, BTreeSet<String>> = HashMap::new();
-        for member in parents.keys() {
-            let (mut found, mut open) = (BTreeSet::new(), vec![*member]);
-            while let Some(one) = open.pop() {
-                for parent in parents.get(one).into_iter().flatten() {
-                    if parent == member {
-                        cycles.insert((*member).to_owned());
-                    } else if found.insert((*parent).to_owned()) {
-                        open.push(parent);
-                    }
-                }
-            }
-            within.insert((*member).to_owned(), found);
-        }
-        self.direct = parents.into_iter().map(|(member, groups)| (member.to_owned(), groups.into_iter().map(str::to_owned).collect())).collect();
-        self.within = within;
-        if !cycles.is_empty() {
-            let names: Vec<String> = cycles.iter().map(|id| self.name(id).cloned().unwrap_or_else(|| id.clone())).collect();
-            self.read.fault("groups", format!("members of each other in a cycle: {}; each counts as a member of all", names.join(", ")));
-        }
+        (self.direct, self.within) = (groups.direct, groups.all);
     }
 
     pub(super) fn hold(&mut self, id: &str, document: Arc<Document>) {

@@ -9,6 +9,7 @@ use weft_model::entitlement::{
 };
 
 use super::{Binding, Collector, Deny, Provider, cel, known, names};
+use crate::groups::Groups;
 
 /// The one account: all that the snapshot holds.
 const ALL: &str = "google-cloud";
@@ -27,6 +28,7 @@ struct Builder {
     one_organization: bool,
     patterns: HashMap<String, Vec<String>>,
     held: BTreeMap<String, Vec<Arc<Document>>>,
+    /// All groups that each member is in.
     parents: HashMap<String, BTreeSet<String>>,
 }
 
@@ -85,32 +87,12 @@ impl Builder {
         }
     }
 
-    /// Groups that hold each member, directly or not; a cycle is followed once.
     fn groups(&mut self) {
-        let mut direct: HashMap<&str, Vec<&str>> = HashMap::new();
-        for (group, members) in &self.read.groups {
-            members.iter().for_each(|member| direct.entry(member).or_default().push(group));
+        let groups = Groups::of(self.read.groups.iter().flat_map(|(group, members)| members.iter().map(move |member| (group.as_str(), member.as_str()))));
+        if let Some(fault) = groups.fault(str::to_owned) {
+            self.fault("groups", fault);
         }
-        let mut cycles = BTreeSet::new();
-        let mut parents: HashMap<String, BTreeSet<String>> = HashMap::new();
-        for member in direct.keys() {
-            let (mut found, mut open) = (BTreeSet::new(), vec![*member]);
-            while let Some(one) = open.pop() {
-                for parent in direct.get(one).into_iter().flatten() {
-                    if parent == member {
-                        cycles.insert((*member).to_owned());
-                    } else if found.insert((*parent).to_owned()) {
-                        open.push(parent);
-                    }
-                }
-            }
-            parents.insert((*member).to_owned(), found);
-        }
-        self.parents = parents;
-        if !cycles.is_empty() {
-            let names: Vec<String> = cycles.into_iter().collect();
-            self.fault("groups", format!("members of each other in a cycle: {}; each counts as a member of all", names.join(", ")));
-        }
+        self.parents = groups.all;
     }
 
     /// Patterns of all that a part of the hierarchy holds.
