@@ -129,7 +129,7 @@ fn bound_in(namespace: &str, rules: Value) -> Vec<Value> {
 fn reaches(items: &[Value]) -> Vec<(String, Vec<String>)> {
     let estate = estate(items);
     let found = weft_identity::entitlement::escalation::Explorer::new(&estate).from(APP);
-    found.into_iter().map(|one| (one.reaches, one.hops.into_iter().flat_map(|hop| hop.capabilities).collect())).collect()
+    found.into_iter().map(|one| (one.reaches, one.hops.into_iter().flat_map(|hop| hop.capabilities.clone()).collect())).collect()
 }
 
 fn rule(group: &str, resource: &str, verbs: &[&str]) -> Value {

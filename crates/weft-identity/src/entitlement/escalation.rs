@@ -14,6 +14,7 @@ mod asks;
 mod classes;
 mod gains;
 mod info;
+mod joins;
 mod marks;
 mod paths;
 mod targets;
@@ -21,6 +22,7 @@ mod walk;
 mod ways;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 use serde::Serialize;
@@ -66,8 +68,8 @@ pub struct Escalation {
     pub reaches: String,
     /// Account in which.
     pub account: String,
-    /// The steps; none when the principal is there already.
-    pub hops: Vec<Hop>,
+    /// The steps; none when the principal is there already. Paths share those that they have in common.
+    pub hops: Vec<Arc<Hop>>,
 }
 
 /// A principal as it is, or strengthened.
@@ -142,14 +144,14 @@ impl<'e> Explorer<'e> {
             let to = std::mem::replace(&mut escalation.principal, thing.name.clone());
             let hop =
                 Hop { from: thing.name.clone(), to, actions: Vec::new(), statements: Vec::new(), capabilities: vec![RUNS_AS.to_owned()], assumes: Vec::new() };
-            escalation.hops.insert(0, hop);
+            escalation.hops.insert(0, Arc::new(hop));
         }
         found
     }
 
     /// The hops to each of `targets` that a principal becomes, or is; `None` when it is an administrator, whom
     /// nothing is followed for.
-    pub(super) fn to(&mut self, start: usize, targets: &[usize]) -> Option<Vec<(usize, Vec<Hop>)>> {
+    pub(super) fn to(&mut self, start: usize, targets: &[usize]) -> Option<Vec<(usize, Vec<Arc<Hop>>)>> {
         if !self.walker.walk_all(start) {
             return None;
         }
@@ -215,7 +217,8 @@ impl<'e> Explorer<'e> {
         let reached: Vec<NodeId> = self.walker.scopes().iter().filter(|node| !whole(node)).copied().collect();
         let places: HashSet<usize> = reached.iter().map(|node| self.walker.node(*node).0).collect();
         let is_outer = |place: usize| self.outer.get(&place).is_none_or(|others| others.iter().all(|other| !places.contains(other)));
-        let has = |place: usize| self.estate.members.get(start).is_some_and(|member| self.estate.rules_over(member, place));
+        let member = self.estate.members.get(start).filter(|member| self.estate.could_rule(member));
+        let has = |place: usize| member.is_some_and(|member| self.estate.rules_over(member, place));
         let told = reached.iter().map(|node| (*node, self.walker.node(*node).0)).filter(|(_, place)| is_outer(*place));
         told.map(|(node, place)| (node, has(place))).collect()
     }

@@ -72,6 +72,8 @@ pub struct Estate {
     pub(super) things: Vec<Thing>,
     pub(super) by_name: HashMap<String, usize>,
     things_by_name: HashMap<String, usize>,
+    /// By full name of a principal: what runs as it, in the snapshot's order.
+    running: HashMap<String, Vec<usize>>,
     pub(super) limits: HashMap<String, Limits>,
     organizations: HashMap<String, String>,
     assume: String,
@@ -155,7 +157,12 @@ impl Estate {
             .into_iter()
             .map(|resource| Thing { policy: resource.policy.iter().map(|policy| compiler.policy(policy)).collect(), resource })
             .collect();
+        let mut running: HashMap<String, Vec<usize>> = HashMap::new();
+        for (number, thing) in things.iter().enumerate() {
+            thing.resource.runs_as.iter().for_each(|role| running.entry(role.clone()).or_default().push(number));
+        }
         Self {
+            running,
             by_name: members.iter().enumerate().map(|(number, member)| (member.principal.name.clone(), number)).collect(),
             things_by_name: things
                 .iter()
@@ -185,9 +192,19 @@ impl Estate {
     }
 
     /// What runs as a principal.
-    pub fn run_as<'a>(&'a self, principal: &'a str) -> impl Iterator<Item = &'a str> {
-        let things = self.things.iter().map(|thing| &thing.resource).filter(move |thing| thing.runs_as.as_deref() == Some(principal));
-        things.map(|thing| thing.name.as_str())
+    pub fn run_as<'a>(&'a self, principal: &str) -> impl Iterator<Item = &'a str> {
+        self.running(principal).map(|thing| thing.name.as_str())
+    }
+
+    pub(super) fn running<'a>(&'a self, principal: &str) -> impl Iterator<Item = &'a Resource> {
+        let places = self.running.get(principal).into_iter().flatten();
+        places.filter_map(|place| self.things.get(*place)).map(|thing| &thing.resource)
+    }
+
+    /// Whether nothing limits the principals of an account but their own policies, and no resource has a policy.
+    pub(super) fn is_bare(&self, account: &str) -> bool {
+        let none = |levels: &[Vec<Arc<Policy>>]| levels.iter().all(Vec::is_empty);
+        self.things_by_name.is_empty() && self.limits.get(account).is_none_or(|limits| none(&limits.principals) && none(&limits.resources))
     }
 
     pub(super) fn member(&self, name: &str) -> Option<&Member> {
@@ -365,6 +382,17 @@ impl Estate {
         let at = self.circumstances(member, scope);
         let actions = &self.provider.rules.scope_administrator;
         !actions.is_empty() && actions.iter().all(|action| self.may(member, Strength::Plain, &action.to_ascii_lowercase(), scope, &at) == Truth::Yes)
+    }
+
+    /// Whether a principal's own policies name all that power over a part of the system needs: without, it has none
+    /// where no resource has a policy.
+    pub(super) fn could_rule(&self, member: &Member) -> bool {
+        let names = |action: &String| {
+            let lower = action.to_ascii_lowercase();
+            let named = Action::of(&self.provider.catalogue, &lower);
+            member.identity.iter().chain(&member.groups).any(|policy| policy.names(named, true))
+        };
+        !self.things_by_name.is_empty() || self.provider.rules.scope_administrator.iter().all(names)
     }
 
     /// Whether a principal may do what only an administrator may.

@@ -5,6 +5,7 @@
 //! same code as any other policy, for a subject that the holder surely can get.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 use weft_model::entitlement::{Assigned, Caller, CallerKind, Cause, Outcome, PrincipalKind, PrincipalPattern, Token};
@@ -179,7 +180,7 @@ fn doors(estates: &[Estate], from: usize) -> Vec<Door> {
 }
 
 /// The hops to each holder of tokens that a principal is or becomes.
-fn reached(estate: &Estate, explorer: &mut Explorer<'_>, start: usize, holders: &[usize]) -> Vec<(usize, Vec<Hop>)> {
+fn reached(estate: &Estate, explorer: &mut Explorer<'_>, start: usize, holders: &[usize]) -> Vec<(usize, Vec<Arc<Hop>>)> {
     let name = |place: usize| estate.members.get(place).map(|member| member.principal.name.clone()).unwrap_or_default();
     match explorer.to(start, holders) {
         Some(paths) => paths,
@@ -192,7 +193,7 @@ fn reached(estate: &Estate, explorer: &mut Explorer<'_>, start: usize, holders: 
                 capabilities: vec![RULES_ALL.to_owned()],
                 assumes: Vec::new(),
             };
-            holders.iter().map(|holder| (*holder, if *holder == start { Vec::new() } else { vec![hop(*holder)] })).collect()
+            holders.iter().map(|holder| (*holder, if *holder == start { Vec::new() } else { vec![Arc::new(hop(*holder))] })).collect()
         }
     }
 }
@@ -202,7 +203,7 @@ fn through(
     estates: &[Estate],
     estate: &Estate,
     start: usize,
-    reached: &[(usize, Vec<Hop>)],
+    reached: &[(usize, Vec<Arc<Hop>>)],
     doors: &[Door],
     beyond: &HashMap<(usize, String), Vec<Escalation>>,
 ) -> Vec<Escalation> {
@@ -218,14 +219,14 @@ fn through(
         for door in of_holder(doors, *holder) {
             let Some(other) = estates.get(door.system) else { continue };
             let mut hops = hops.clone();
-            hops.push(Hop {
+            hops.push(Arc::new(Hop {
                 from: name(*holder),
                 to: door.entry.principal.clone(),
                 actions: vec![door.entry.action.clone()],
                 statements: door.entry.causes.clone(),
                 capabilities: vec![TOKEN.to_owned()],
                 assumes: vec![format!("a token with the subject `{}`", door.entry.subject)],
-            });
+            }));
             let account = other.member(&door.entry.principal).map(|member| member.principal.account.clone()).unwrap_or_default();
             let more = beyond.get(&(door.system, door.entry.principal.clone())).map(Vec::as_slice).unwrap_or_default();
             for goal in more {
@@ -257,14 +258,14 @@ pub fn strangers(estate: &Estate) -> Vec<Escalation> {
         for entry in estate.entered_by(&token) {
             let principal = format!("anybody with a token of {host}");
             let account = estate.member(&entry.principal).map(|member| member.principal.account.clone()).unwrap_or_default();
-            let hop = Hop {
+            let hop = Arc::new(Hop {
                 from: principal.clone(),
                 to: entry.principal.clone(),
                 actions: vec![entry.action],
                 statements: entry.causes,
                 capabilities: vec![TOKEN.to_owned()],
                 assumes: Vec::new(),
-            };
+            });
             found.push(Escalation { principal: principal.clone(), reaches: entry.principal.clone(), account, hops: vec![hop.clone()] });
             for goal in explorer.from(&entry.principal) {
                 let hops = std::iter::once(hop.clone()).chain(goal.hops).collect();

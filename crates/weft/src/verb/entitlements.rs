@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use weft_connectors::entitlement::{RULES, actions, case};
 use weft_connectors::systems::{Collectors, SYSTEMS, System};
-use weft_identity::entitlement::escalation::{Escalation, Explorer};
+use weft_identity::entitlement::escalation::{Escalation, Explorer, Hop};
 use weft_identity::entitlement::federation::{across, strangers};
 use weft_identity::entitlement::{Catalogue, Estate, Provider, Rules, evaluate};
 use weft_model::entitlement::{Snapshot, SnapshotFault, Verdict};
@@ -120,7 +120,7 @@ fn path(one: &Escalation) -> String {
     if one.hops.is_empty() {
         return "is one".to_owned();
     }
-    let hop = |hop: &weft_identity::entitlement::escalation::Hop| {
+    let hop = |hop: &Arc<Hop>| {
         let by = if hop.actions.is_empty() { hop.capabilities.join(" + ") } else { hop.actions.join(" + ") };
         let assumes = if hop.assumes.is_empty() { String::new() } else { format!(" (if {})", hop.assumes.join("; ")) };
         format!("as {} by {by}{assumes}", hop.to)

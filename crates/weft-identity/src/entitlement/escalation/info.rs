@@ -20,7 +20,7 @@ pub(super) struct Group {
 }
 
 /// By what somebody becomes somebody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Via {
     /// By assuming a role.
     Assume,
@@ -110,6 +110,10 @@ impl<'e> Finder<'e> {
             let mut ask = |need: &Need| Ask { on: need.on, requests: services().map(|service| asks.meeting(need, service)).collect() };
             needs.push(capability.needs.iter().map(&mut ask).collect());
         }
+        // What administrators may is told apart as well.
+        rules.administrator.iter().for_each(|action| {
+            place_of(&mut actions, action);
+        });
         let assume = asks.bare(&rules.assume);
         let worth = |prize: &&super::super::rules::Prize| estate.things.iter().any(|thing| thing.resource.kind == prize.kind);
         let prizes = rules.prizes.iter().filter(worth).map(|prize| (prize.kind.as_str(), asks.bare(&prize.action))).collect();
@@ -162,6 +166,28 @@ impl<'e> Finder<'e> {
         let sets: std::collections::BTreeSet<SetId> = (0..self.estate.members.len()).map(|place| self.prizes((place, Strength::Free))).collect();
         let all = self.asks.sets.union(sets.into_iter().collect());
         self.asks.sets.get(all).len()
+    }
+
+    /// Actions that capabilities need, in lower case.
+    pub(super) fn actions(&self) -> &[String] {
+        &self.actions
+    }
+
+    /// Places of actions among these.
+    pub(super) fn places_of(&self, actions: &[String]) -> Bitset {
+        let place = |action: &String| self.actions.iter().position(|known| known.eq_ignore_ascii_case(action)).map(number);
+        Bitset::of(&actions.iter().filter_map(place).collect::<Vec<_>>())
+    }
+
+    /// For each need of a capability, the actions of which one suffices.
+    pub(super) fn needs_of(&self, capability: usize) -> &[Bitset] {
+        self.wanted.get(capability).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Whether the policy of a role may look at who asks, as a principal or by what is known of it.
+    pub(super) fn is_particular(&self, member: &Member) -> bool {
+        let named = |name: &str| self.assumable.named.contains_key(name);
+        self.asks.is_personal() || named(&member.principal.name) || member.principal.id.as_deref().is_some_and(named)
     }
 
     /// Capabilities whose actions the principal's policies name at all: those by which it becomes

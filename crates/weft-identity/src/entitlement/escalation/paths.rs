@@ -1,6 +1,8 @@
 //! Paths for a person: from steps to hops, each with the actions and the statements that permit them.
 
-use hashbrown::HashSet;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use super::super::estate::{Estate, Strength};
 use super::info::Via;
@@ -8,19 +10,49 @@ use super::walk::{NodeId, Step, Walker};
 use super::ways::edge;
 use super::{Escalation, Hop, apply};
 
+/// Hops that are remembered from one walk to the next.
+const HOPS_MAX: usize = 1_000_000;
+
+/// Who acts, as whom or on whom, and by what.
+type Key = (NodeId, usize, Via);
+
+/// Hops that were told before: many paths end alike.
+#[derive(Default)]
+pub(super) struct Told {
+    start: NodeId,
+    /// Of whoever began the last walk.
+    of_start: HashMap<Key, Option<Arc<Hop>>>,
+    of_others: HashMap<Key, Option<Arc<Hop>>>,
+}
+
+impl Told {
+    /// Those among which a hop of a walk is remembered; none when there are enough.
+    fn of(&mut self, start: NodeId, from: NodeId) -> Option<&mut HashMap<Key, Option<Arc<Hop>>>> {
+        if self.start != start {
+            self.start = start;
+            self.of_start.clear();
+        }
+        if from == start {
+            return Some(&mut self.of_start);
+        }
+        (self.of_others.len() < HOPS_MAX).then_some(&mut self.of_others)
+    }
+}
+
 impl Walker<'_> {
     /// The hops from the start of the last walk to a node.
-    pub(super) fn path(&self, estate: &Estate, goal: NodeId) -> Vec<Hop> {
+    pub(super) fn path(&self, estate: &Estate, goal: NodeId) -> Vec<Arc<Hop>> {
         let mut steps = Vec::new();
-        self.steps(goal, &mut HashSet::new(), &mut steps);
-        let mut hops: Vec<Hop> = Vec::new();
-        for hop in steps.iter().filter_map(|(to, step)| self.hop(estate, *to, *step)) {
+        self.steps(goal, &mut steps);
+        let mut hops: Vec<Arc<Hop>> = Vec::with_capacity(steps.len());
+        for hop in steps.iter().filter_map(|(to, step)| self.told(estate, *to, *step)) {
             match hops.iter_mut().rev().find(|last| last.from == hop.from && last.to == hop.to) {
                 Some(last) => {
-                    last.actions.extend(hop.actions);
-                    last.statements.extend(hop.statements);
-                    last.capabilities.extend(hop.capabilities);
-                    last.assumes.extend(hop.assumes);
+                    let last = Arc::make_mut(last);
+                    last.actions.extend(hop.actions.iter().cloned());
+                    last.statements.extend(hop.statements.iter().cloned());
+                    last.capabilities.extend(hop.capabilities.iter().cloned());
+                    last.assumes.extend(hop.assumes.iter().cloned());
                 }
                 None => hops.push(hop),
             }
@@ -28,30 +60,38 @@ impl Walker<'_> {
         hops
     }
 
+    fn told(&self, estate: &Estate, to: NodeId, step: Step) -> Option<Arc<Hop>> {
+        let find = || self.hop(estate, to, step).map(Arc::new);
+        let mut told = self.told.borrow_mut();
+        match told.of(self.start(), step.from) {
+            Some(known) => known.entry((step.from, self.node(to).0, step.via)).or_insert_with(find).clone(),
+            None => find(),
+        }
+    }
+
     /// The steps to a node: those to whoever acts, those to whoever is strengthened, and the last one.
-    fn steps(&self, goal: NodeId, known: &mut HashSet<NodeId>, steps: &mut Vec<(NodeId, Step)>) {
+    fn steps(&self, goal: NodeId, steps: &mut Vec<(NodeId, Step)>) {
         let Some(step) = self.step(goal) else { return };
-        if known.contains(&goal) {
+        if steps.iter().any(|(known, _)| *known == goal) {
             return;
         }
         let (place, strength) = self.node(goal);
-        self.steps(step.from, known, steps);
+        self.steps(step.from, steps);
         if strength != Strength::Plain {
-            self.steps_of((place, Strength::Plain), known, steps);
+            self.steps_of((place, Strength::Plain), steps);
         }
         // Free is made of two halves: the last step is one, the other came before.
         match step.via {
-            Via::Strengthen(_, Strength::Empowered) if strength == Strength::Free => self.steps_of((place, Strength::Unbound), known, steps),
-            Via::Strengthen(_, Strength::Unbound) if strength == Strength::Free => self.steps_of((place, Strength::Empowered), known, steps),
+            Via::Strengthen(_, Strength::Empowered) if strength == Strength::Free => self.steps_of((place, Strength::Unbound), steps),
+            Via::Strengthen(_, Strength::Unbound) if strength == Strength::Free => self.steps_of((place, Strength::Empowered), steps),
             _ => {}
         }
-        known.insert(goal);
         steps.push((goal, step));
     }
 
-    fn steps_of(&self, node: super::Node, known: &mut HashSet<NodeId>, steps: &mut Vec<(NodeId, Step)>) {
+    fn steps_of(&self, node: super::Node, steps: &mut Vec<(NodeId, Step)>) {
         if let Some(id) = self.step_of(node) {
-            self.steps(id, known, steps);
+            self.steps(id, steps);
         }
     }
 

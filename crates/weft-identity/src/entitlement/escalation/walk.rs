@@ -3,6 +3,7 @@
 //! What a set of targets, or a way of strengthening, adds to a walk it adds once: whoever has the same
 //! set later adds nothing. So a walk costs what it reaches, not the pairs among it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -12,7 +13,9 @@ use weft_model::entitlement::PrincipalKind;
 use super::super::estate::{Estate, Strength};
 use super::Node;
 use super::info::{Finder, Info, Via, Way, number};
+use super::joins::Joins;
 use super::marks::Marks;
+use super::paths::Told;
 use super::targets::{Bitset, SetId, TargetId};
 
 /// Number of a node. Principals as they are come first, by their place in the estate.
@@ -63,6 +66,8 @@ pub(super) struct Walker<'e> {
     /// How much a walk from each principal can find at most: no more than any walk that came by it from
     /// the same account. A walk that has found so much is done.
     most: Vec<usize>,
+    joins: RefCell<Joins>,
+    pub(super) told: RefCell<Told>,
     trail: Trail,
 }
 
@@ -106,7 +111,8 @@ impl<'e> Walker<'e> {
         let most = if accounts.all(|account| Some(account) == first) { 1 + scopes + finder.takeable() } else { usize::MAX };
         let (strengthened, ids, prizes, strong, strong_ids) = Default::default();
         let (infos, narrow, most) = (vec![None; members], vec![Vec::new(); members], vec![most; members]);
-        Self { estate, finder, strengthened, ids, infos, prizes, strong, strong_ids, narrow, most, trail: Trail::new() }
+        let (joins, told) = (RefCell::new(Joins::new(estate, &finder)), RefCell::default());
+        Self { estate, finder, strengthened, ids, infos, prizes, strong, strong_ids, narrow, most, joins, told, trail: Trail::new() }
     }
 
     pub(super) fn node(&self, id: NodeId) -> Node {
@@ -159,6 +165,7 @@ impl<'e> Walker<'e> {
             return false;
         }
         self.trail.begin(start);
+        self.joins.borrow_mut().begin();
         self.arrive(start, None);
         let mut next = 0;
         while let Some(id) = self.trail.open.get(next).copied().filter(|_| self.trail.found() < most) {
@@ -277,21 +284,31 @@ impl<'e> Walker<'e> {
             }
             self.trail.done.set(strong, limit);
             let Some(strong) = self.strong.get(strong as usize) else { continue };
-            match &strong.has {
+            // In the order in which they were reached: the first who joins a group may stand for others.
+            let mut places: Vec<u32> = match &strong.has {
                 Some(has) => {
-                    let places = (from..limit).zip(self.trail.reached.iter().skip(from as usize));
-                    found.extend(places.filter(|(_, id)| has.has(number(self.node(**id).0))).map(|(place, _)| (place, order)));
+                    let near = (from..limit).zip(self.trail.reached.iter().skip(from as usize));
+                    near.filter(|(_, id)| has.has(number(self.node(**id).0))).map(|(place, _)| place).collect()
                 }
-                None => {
-                    let places = strong.list.iter().flat_map(|target| self.trail.places(*target));
-                    found.extend(places.filter(|place| (from..limit).contains(place)).map(|place| (place, order)));
-                }
-            }
+                None => strong.list.iter().flat_map(|target| self.trail.places(*target)).filter(|place| (from..limit).contains(place)).collect(),
+            };
+            places.sort_unstable();
+            places.retain(|place| self.trail.reached.get(*place as usize).is_some_and(|id| self.adds(*id, way.strength)));
+            found.extend(places.into_iter().map(|place| (place, order)));
         }
         found.sort_unstable();
         for (place, order) in found {
             let (Some(target), Some(way)) = (self.trail.reached.get(place as usize).copied(), ways.get(order)) else { continue };
             self.grow(by, target, way.capability, way.strength);
+        }
+    }
+
+    /// Whether a node that is made stronger may add something to the walk.
+    fn adds(&self, target: NodeId, strength: Strength) -> bool {
+        let (place, now) = self.node(target);
+        match now.and(strength) {
+            Some(Strength::With(team)) => !self.joins.borrow_mut().adds_nothing(&self.finder, place, team),
+            then => then.is_some(),
         }
     }
 
@@ -309,7 +326,9 @@ impl<'e> Walker<'e> {
         for place in places {
             let Some(active) = self.trail.active.get(place as usize).copied() else { continue };
             let Some(strength) = self.strong.get(active.strong as usize).map(|strong| strong.strength) else { continue };
-            self.grow(active.by, id, active.capability, strength);
+            if self.adds(id, strength) {
+                self.grow(active.by, id, active.capability, strength);
+            }
         }
     }
 

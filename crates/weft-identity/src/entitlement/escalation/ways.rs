@@ -74,8 +74,7 @@ impl By<'_> {
 
     /// By the first thing that runs as the role.
     fn carry(&self, role: &Member) -> Option<Vec<Act>> {
-        let things = self.estate.things.iter().map(|thing| &thing.resource).filter(|thing| self.capability.carriers.contains(&thing.kind));
-        let mut running = things.filter(|thing| thing.runs_as.as_ref() == Some(&role.principal.name));
+        let mut running = self.estate.running(&role.principal.name).filter(|thing| self.capability.carriers.contains(&thing.kind));
         running.find_map(|thing| self.acts(On { gained: Some(role), carrier: Some(&thing.name), service: None }, |_| true))
     }
 
