@@ -19,7 +19,7 @@ pub enum Entitlements {
     Machines(Machines),
     /// Which permissions to take away so that nobody escalates to administrator.
     Cuts(Cuts),
-    /// Decide single requests that bring their own policies, one JSON object a line.
+    /// Decide single requests that bring their own policies, one JSON object after the other.
     Evaluate {
         /// File of cases, `-` for standard input; see the guide on entitlements.
         #[arg(value_name = "CASES")]
@@ -88,8 +88,8 @@ pub struct Escalations {
 /// `entitlements unused`
 #[derive(Debug, Group)]
 pub struct Unused {
-    /// File of calls, one JSON object a line, `-` for standard input: records of the provider's trail, events
-    /// of the lake, or `principal`, `action`, and maybe `resource`, `refused`, `count`. May be given more than once.
+    /// File or folder of calls, packed or not, `-` for standard input: one JSON object a line, or a document with
+    /// `Records`. Records of the provider's trail, events of the lake, or `principal`, `action`, and maybe `resource`, `refused`, `count`. May be given more than once.
     #[arg(long, value_name = "FILE", required = true)]
     pub calls: Vec<PathBuf>,
     /// Only this principal; may be given more than once.

@@ -112,7 +112,13 @@ fn escalations(asked: &Escalations, out: &mut Output) -> Result<Outcome, Fault> 
         rows.push([one.principal.clone().into(), one.reaches.clone().into(), one.account.clone().into(), hops]);
     }
     out.rows(&rows)?;
-    Ok(if found.iter().any(|one| !one.hops.is_empty()) { Outcome::Found } else { Outcome::Done })
+    let principals = if asked.principal.is_empty() { estates.iter().map(|estate| estate.principals().count()).sum() } else { asked.principal.len() };
+    let paths = found.iter().filter(|one| !one.hops.is_empty()).count();
+    match paths {
+        0 => cli::say(&format!("{principals} principals were looked at; none becomes more than it is")),
+        _ => cli::say(&format!("{principals} principals were looked at, and {paths} paths found")),
+    }
+    Ok(if paths > 0 { Outcome::Found } else { Outcome::Done })
 }
 
 /// A path in words.
@@ -133,19 +139,51 @@ fn evaluate_all(path: &Path, out: &mut Output) -> Result<Outcome, Fault> {
     let provider = provider()?;
     let mut rows = Rows::new(["id", "outcome", "causes", "missing"]);
     let mut faults = Vec::new();
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let read = serde_json::from_str::<Value>(line).map_err(|error| error.to_string()).and_then(|value| case::read(&value, number + 1));
-        match read {
+    for (line, value) in objects(&text) {
+        match value.and_then(|value| case::read(&value, line)) {
             Ok(case) => {
                 let verdict = evaluate(&case, &provider);
                 let causes = because(&verdict, out);
                 rows.push([case.id.into(), verdict.outcome.name().into(), causes, json!(verdict.missing)]);
             }
-            Err(reason) => faults.push(format!("{}:{}: {reason}", path.display(), number + 1)),
+            Err(reason) => faults.push(format!("{}:{line}: {reason}", path.display())),
         }
     }
     out.rows(&rows)?;
     if faults.is_empty() { Ok(Outcome::Done) } else { Err(Fault::Misuse(faults)) }
+}
+
+/// Objects one after the other, each on a line or over several, with the line that it begins on. What is no object is
+/// told, and reading goes on behind its line; behind one that does not end there is nothing.
+fn objects(text: &str) -> Vec<(usize, Result<Value, String>)> {
+    let (mut found, mut rest, mut line) = (Vec::new(), text, 1);
+    loop {
+        let blank = rest.len() - rest.trim_start().len();
+        let (before, after) = rest.split_at(blank);
+        line += before.matches('\n').count();
+        if after.is_empty() {
+            return found;
+        }
+        let mut values = serde_json::Deserializer::from_str(after).into_iter::<Value>();
+        let read = match values.next() {
+            Some(Ok(value)) if value.is_object() => Ok((value, values.byte_offset())),
+            Some(Err(error)) if after.starts_with('{') => Err((error.to_string(), error.is_eof())),
+            _ => Err(("an object is wanted".to_owned(), false)),
+        };
+        let taken = match read {
+            Ok((value, taken)) => {
+                found.push((line, Ok(value)));
+                taken
+            }
+            Err((reason, ends)) => {
+                found.push((line, Err(reason)));
+                if ends { after.len() } else { after.find('\n').unwrap_or(after.len()) }
+            }
+        };
+        let (taken, behind) = after.split_at(taken);
+        line += taken.matches('\n').count();
+        rest = behind;
+    }
 }
 
 fn text(path: &Path) -> Result<String, Fault> {

@@ -7,11 +7,13 @@ use weft_connectors::entitlement::{calls, document};
 use weft_connectors::systems::System;
 use weft_identity::entitlement::remedy::remedy;
 use weft_identity::entitlement::usage::{Usage, usage};
+use weft_ingest::frame::{self, Framing, Piece};
+use weft_ingest::language::file::Format;
 use weft_model::entitlement::Call;
 
-use super::{FAULTS_TOLD_MAX, only, text, unknown};
+use super::{FAULTS_TOLD_MAX, only, unknown};
 use crate::cli::entitlements::{Cuts, Unused};
-use crate::cli::{self, Fault, Format, Outcome, Output, Rows};
+use crate::cli::{self, Fault, Outcome, Output, Rows};
 
 /// Paths that are left and told one by one.
 const LEFT_TOLD_MAX: usize = 10;
@@ -26,7 +28,7 @@ pub(super) fn unused(asked: &Unused, out: &mut Output) -> Result<Outcome, Fault>
     for (principal, calls) in usages.strangers.iter().take(FAULTS_TOLD_MAX) {
         cli::say(&format!("the snapshot lists no principal `{principal}`: {calls} of its calls count for nobody"));
     }
-    let for_people = matches!(out.format(), Format::Table | Format::Csv);
+    let for_people = matches!(out.format(), cli::Format::Table | cli::Format::Csv);
     let mut rows = Rows::new(["principal", "granted", "used", "creep", "unused", "proposal", "replayed", "refused"]);
     let mut found = false;
     for one in usages.of.iter().filter(|one| asked.principal.is_empty() || asked.principal.contains(&one.principal)) {
@@ -46,17 +48,28 @@ pub(super) fn as_compared(system: System, calls: &[Call]) -> Vec<Call> {
     calls.iter().map(one).collect()
 }
 
-/// All calls; a line that cannot be read is told, the rest counts.
+/// All calls; a record that cannot be read is told, the rest counts. Files are opened as those of records are: packed
+/// or not, a record a line or all in one document.
 pub(super) fn calls(paths: &[PathBuf]) -> Result<Vec<Call>, Fault> {
+    let framing = Framing { formats: vec![Format::Json], records: vec!["Records".to_owned()], ..Framing::default() };
     let (mut calls, mut faults) = (Vec::new(), Vec::new());
     for path in paths {
-        for (number, line) in text(path)?.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            let read = serde_json::from_str::<Value>(line).map_err(|error| format!("is not JSON: {error}")).and_then(|value| calls::read(&value));
+        let mut number = 0_u64;
+        let outcome = frame::read(path, &framing, &mut |piece| {
+            let read = match piece {
+                Piece::Context(_) => return,
+                Piece::Record { bytes, .. } => {
+                    serde_json::from_slice::<Value>(&bytes).map_err(|error| format!("is not JSON: {error}")).and_then(|value| calls::read(&value))
+                }
+                Piece::Fault { message, .. } => Err(message),
+            };
+            number += 1;
             match read {
                 Ok(read) => calls.extend(read),
-                Err(reason) => faults.push(format!("{}:{}: {reason}", path.display(), number + 1)),
+                Err(reason) => faults.push(format!("{}: record {number}: {reason}", path.display())),
             }
-        }
+        });
+        outcome.map_err(|error| Fault::misuse(format!("`{}` cannot be read: {error}", path.display())))?;
     }
     faults.iter().take(FAULTS_TOLD_MAX).for_each(|fault| cli::say(fault));
     if faults.len() > FAULTS_TOLD_MAX {
