@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use weft_console::api::{LoopItem, LoopState};
+use weft_lake::missing_table;
 use weft_policy::Status;
 
 use super::offline;
@@ -17,7 +18,7 @@ use crate::wire;
 /// Most runs that are listed.
 const RUNS_MAX: u32 = 1000;
 /// The last outcome of each check on each subject.
-const POSTURE_SQL: &str = "SELECT finding_info['analytic']['uid'] AS check_uid, finding_info['title'] AS title, compliance['status'] AS status, compliance['status_details'] AS observed, time FROM (SELECT *, row_number() OVER (PARTITION BY finding_info['uid'] ORDER BY time DESC) AS latest FROM compliance_finding) WHERE latest = 1 ORDER BY check_uid";
+const POSTURE_SQL: &str = "SELECT finding_info['analytic']['uid'] AS \"check\", finding_info['title'] AS title, resources[1]['name'] AS subject, compliance['status'] AS status, compliance['status_details'] AS observed, time FROM (SELECT *, row_number() OVER (PARTITION BY finding_info['uid'] ORDER BY time DESC) AS latest FROM compliance_finding) WHERE latest = 1 ORDER BY \"check\"";
 /// Longest time for a list, seconds.
 const LIST_SECONDS_MAX: u64 = 60;
 /// Rows of a list.
@@ -147,8 +148,8 @@ pub(super) async fn posture_run(home: &Home, out: &mut Output) -> Result<Outcome
 /// The lake cannot be read.
 pub(super) async fn posture_list(home: &Home, out: &mut Output) -> Result<Outcome, Fault> {
     let answer = known(home, "compliance_finding", POSTURE_SQL).await?;
-    let rows =
-        answer.map_or_else(|| Rows::new(["check_uid", "title", "status", "observed", "time"]), |answer| Rows { columns: answer.columns, rows: answer.rows });
+    let rows = answer
+        .map_or_else(|| Rows::new(["check", "title", "subject", "status", "observed", "time"]), |answer| Rows { columns: answer.columns, rows: answer.rows });
     let failed = rows.rows.iter().any(|row| row.iter().any(|value| value == "Fail"));
     out.rows(&rows)?;
     Ok(if failed { Outcome::Found } else { Outcome::Done })
@@ -202,7 +203,7 @@ fn metric_sql(title: &str) -> String {
 async fn known(home: &Home, table: &str, sql: &str) -> Result<Option<offline::Answer>, Fault> {
     match offline::ask(home, sql, LIST_ROWS_MAX, LIST_SECONDS_MAX).await {
         Ok(answer) => Ok(Some(answer)),
-        Err(Fault::Misuse(messages)) if messages.iter().any(|message| message.contains(table)) => Ok(None),
+        Err(Fault::Misuse(messages)) if messages.iter().any(|message| missing_table(message) == Some(table)) => Ok(None),
         Err(fault) => Err(fault),
     }
 }

@@ -28,10 +28,15 @@ async fn publish(context: &jetstream::Context, subject: &'static str, payload: S
     context.publish(subject, payload.into()).await.unwrap().await.unwrap();
 }
 
-/// A stream with numbered messages, and a subject that is not asked for.
+/// A stream with numbered messages, and a subject that is not asked for. Not of all subjects: those of the server itself,
+/// acknowledgements among them, would be kept in it as well.
 async fn filled(server: &Server) -> jetstream::Context {
     let context = jetstream::new(async_nats::connect(&server.address).await.unwrap());
-    let stream = jetstream::stream::Config { name: "TELEMETRY".to_owned(), subjects: vec![">".to_owned()], ..jetstream::stream::Config::default() };
+    let stream = jetstream::stream::Config {
+        name: "TELEMETRY".to_owned(),
+        subjects: vec!["logs.>".to_owned(), "other".to_owned()],
+        ..jetstream::stream::Config::default()
+    };
     context.create_stream(stream).await.unwrap();
     for n in 0..MESSAGES {
         publish(&context, if n % 2 == 0 { "logs.a" } else { "logs.b" }, format!("{{\"n\":{n}}}")).await;
