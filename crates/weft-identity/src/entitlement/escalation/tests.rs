@@ -102,6 +102,9 @@ const ACTIONS: [&str; 17] = [
     "*",
 ];
 
+/// Actions of capabilities that need several.
+const MIXED: [&str; 7] = ["id:Pass", "run:New", "run:Old", "run:Code", "id:Key", "id:Trust", "id:Edit"];
+
 /// A small world from a seed.
 struct World {
     state: u64,
@@ -133,6 +136,7 @@ impl World {
 
     fn resource(&mut self) -> String {
         match self.upto(12) {
+            0..4 if self.bare => self.name("user"),
             0..4 => "*".to_owned(),
             4 | 5 => self.name("role"),
             6 | 7 => self.name("user"),
@@ -168,7 +172,10 @@ impl World {
     }
 
     fn policy(&mut self) -> Arc<Document> {
-        Arc::new(Document { name: "own".into(), statements: (0..=self.upto(3)).map(|_| self.statement(None, &ACTIONS)).collect() })
+        Arc::new(Document {
+            name: "own".into(),
+            statements: (0..=self.upto(3)).map(|_| self.statement(None, if self.bare { &MIXED } else { &ACTIONS })).collect(),
+        })
     }
 
     fn policies(&mut self) -> Vec<Arc<Document>> {
@@ -197,6 +204,9 @@ impl World {
         let mut policies = self.policies();
         if self.bare && self.one_in(3) {
             policies.push(permitting("id:Join"));
+        }
+        if self.bare && !user && number == 0 {
+            policies.push(everything());
         }
         let groups = if user && self.one_in(2) { vec![format!("n:x:id::{account}:group/0")] } else { Vec::new() };
         Principal {
@@ -382,9 +392,9 @@ fn sets_say_what_single_questions_say() {
     let actions = ACTIONS.into_iter().filter(|action| !action.contains('*')).map(str::to_owned);
     let provider = Provider { catalogue: Arc::new(Catalogue::new(actions)), rules: Arc::new(Rules::read(RULES).unwrap()), ..Provider::default() };
     let mut told = 0;
-    for seed in 0..120 {
+    for seed in 0..400 {
         let accounts = if seed % 2 == 0 { vec!["1"] } else { vec!["1", "2"] };
-        let mut world = World { state: seed * 7_919 + 1, accounts, each: 3, bare: seed % 4 > 1 };
+        let mut world = World { state: seed * 7_919 + 1, accounts, each: 3, bare: seed % 8 > 1 };
         let estate = Estate::new(world.snapshot(), provider.clone());
         let mut explorer = Explorer::new(&estate);
         for (place, member) in estate.members.iter().enumerate() {
