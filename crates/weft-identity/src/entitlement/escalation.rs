@@ -14,7 +14,6 @@ mod asks;
 mod classes;
 mod gains;
 mod info;
-mod joins;
 mod marks;
 mod paths;
 mod targets;

@@ -201,12 +201,6 @@ impl Estate {
         places.filter_map(|place| self.things.get(*place)).map(|thing| &thing.resource)
     }
 
-    /// Whether nothing limits the principals of an account but their own policies, and no resource has a policy.
-    pub(super) fn is_bare(&self, account: &str) -> bool {
-        let none = |levels: &[Vec<Arc<Policy>>]| levels.iter().all(Vec::is_empty);
-        self.things_by_name.is_empty() && self.limits.get(account).is_none_or(|limits| none(&limits.principals) && none(&limits.resources))
-    }
-
     pub(super) fn member(&self, name: &str) -> Option<&Member> {
         self.members.get(*self.by_name.get(name)?)
     }

@@ -114,11 +114,6 @@ impl<'e> Asks<'e> {
         self.request(Request { verb: 0, with: Vec::new(), boundary_key: None, at: None }, action)
     }
 
-    /// Whether there is a policy of a resource or role that looks at who asks otherwise than by name.
-    pub(super) fn is_personal(&self) -> bool {
-        self.particular.iter().any(|particular| !particular.personal.is_empty())
-    }
-
     /// Numbers of the requests of which one meets a need.
     pub(super) fn meeting(&mut self, need: &Need, service: Option<&str>) -> Rc<[RequestId]> {
         let with = super::ways::carried(need, None, service);

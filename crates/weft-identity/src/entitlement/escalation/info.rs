@@ -168,28 +168,6 @@ impl<'e> Finder<'e> {
         self.asks.sets.get(all).len()
     }
 
-    /// Actions that capabilities need, in lower case.
-    pub(super) fn actions(&self) -> &[String] {
-        &self.actions
-    }
-
-    /// Places of actions among these.
-    pub(super) fn places_of(&self, actions: &[String]) -> Bitset {
-        let place = |action: &String| self.actions.iter().position(|known| known.eq_ignore_ascii_case(action)).map(number);
-        Bitset::of(&actions.iter().filter_map(place).collect::<Vec<_>>())
-    }
-
-    /// For each need of a capability, the actions of which one suffices.
-    pub(super) fn needs_of(&self, capability: usize) -> &[Bitset] {
-        self.wanted.get(capability).map(Vec::as_slice).unwrap_or_default()
-    }
-
-    /// Whether the policy of a role may look at who asks, as a principal or by what is known of it.
-    pub(super) fn is_particular(&self, member: &Member) -> bool {
-        let named = |name: &str| self.assumable.named.contains_key(name);
-        self.asks.is_personal() || named(&member.principal.name) || member.principal.id.as_deref().is_some_and(named)
-    }
-
     /// Capabilities whose actions the principal's policies name at all: those by which it becomes
     /// somebody, and those by which it makes somebody stronger.
     fn able(&mut self, node: Node, member: &'e Member) -> (Vec<usize>, Vec<usize>) {

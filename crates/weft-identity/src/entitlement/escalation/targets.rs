@@ -16,7 +16,7 @@ pub(super) type SetId = u32;
 pub(super) const NOTHING: SetId = 0;
 
 /// A set of numbers that are dense.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Bitset(Vec<u64>);
 
 impl Bitset {
@@ -42,10 +42,6 @@ impl Bitset {
 
     pub(super) fn has(&self, number: u32) -> bool {
         self.0.get(number as usize / 64).is_some_and(|word| word >> (number % 64) & 1 == 1)
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.iter().all(|word| *word == 0)
     }
 
     pub(super) fn meets(&self, other: &Self) -> bool {

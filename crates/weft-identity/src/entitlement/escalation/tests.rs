@@ -392,7 +392,7 @@ fn sets_say_what_single_questions_say() {
     let actions = ACTIONS.into_iter().filter(|action| !action.contains('*')).map(str::to_owned);
     let provider = Provider { catalogue: Arc::new(Catalogue::new(actions)), rules: Arc::new(Rules::read(RULES).unwrap()), ..Provider::default() };
     let mut told = 0;
-    for seed in 0..400 {
+    for seed in 0..1_000 {
         let accounts = if seed % 2 == 0 { vec!["1"] } else { vec!["1", "2"] };
         let mut world = World { state: seed * 7_919 + 1, accounts, each: 3, bare: seed % 8 > 1 };
         let estate = Estate::new(world.snapshot(), provider.clone());

@@ -13,7 +13,6 @@ use weft_model::entitlement::PrincipalKind;
 use super::super::estate::{Estate, Strength};
 use super::Node;
 use super::info::{Finder, Info, Via, Way, number};
-use super::joins::Joins;
 use super::marks::Marks;
 use super::paths::Told;
 use super::targets::{Bitset, SetId, TargetId};
@@ -66,7 +65,6 @@ pub(super) struct Walker<'e> {
     /// How much a walk from each principal can find at most: no more than any walk that came by it from
     /// the same account. A walk that has found so much is done.
     most: Vec<usize>,
-    joins: RefCell<Joins>,
     pub(super) told: RefCell<Told>,
     trail: Trail,
 }
@@ -111,8 +109,8 @@ impl<'e> Walker<'e> {
         let most = if accounts.all(|account| Some(account) == first) { 1 + scopes + finder.takeable() } else { usize::MAX };
         let (strengthened, ids, prizes, strong, strong_ids) = Default::default();
         let (infos, narrow, most) = (vec![None; members], vec![Vec::new(); members], vec![most; members]);
-        let (joins, told) = (RefCell::new(Joins::new(estate, &finder)), RefCell::default());
-        Self { estate, finder, strengthened, ids, infos, prizes, strong, strong_ids, narrow, most, joins, told, trail: Trail::new() }
+        let told = RefCell::default();
+        Self { estate, finder, strengthened, ids, infos, prizes, strong, strong_ids, narrow, most, told, trail: Trail::new() }
     }
 
     pub(super) fn node(&self, id: NodeId) -> Node {
@@ -165,7 +163,6 @@ impl<'e> Walker<'e> {
             return false;
         }
         self.trail.begin(start);
-        self.joins.borrow_mut().begin();
         self.arrive(start, None);
         let mut next = 0;
         while let Some(id) = self.trail.open.get(next).copied().filter(|_| self.trail.found() < most) {
@@ -284,7 +281,6 @@ impl<'e> Walker<'e> {
             }
             self.trail.done.set(strong, limit);
             let Some(strong) = self.strong.get(strong as usize) else { continue };
-            // In the order in which they were reached: the first who joins a group may stand for others.
             let mut places: Vec<u32> = match &strong.has {
                 Some(has) => {
                     let near = (from..limit).zip(self.trail.reached.iter().skip(from as usize));
@@ -303,13 +299,9 @@ impl<'e> Walker<'e> {
         }
     }
 
-    /// Whether a node that is made stronger may add something to the walk.
+    /// Whether a node that is made stronger is another one then.
     fn adds(&self, target: NodeId, strength: Strength) -> bool {
-        let (place, now) = self.node(target);
-        match now.and(strength) {
-            Some(Strength::With(team)) => !self.joins.borrow_mut().adds_nothing(&self.finder, place, team),
-            then => then.is_some(),
-        }
+        self.node(target).1.and(strength).is_some()
     }
 
     /// What a node becomes by the first `limit` of those who make others stronger.
