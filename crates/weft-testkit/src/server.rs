@@ -118,7 +118,7 @@ pub fn samba() -> Option<Server> {
         format!("pid directory = {path}"),
         format!("log file = {path}/log"),
     ];
-    let provision = ["domain", "provision", "--realm=CORP.EXAMPLE", "--domain=CORP", "--server-role=dc", "--dns-backend=NONE"];
+    let provision = ["domain", "provision", "--realm=CORP.EXAMPLE", "--domain=CORP", "--host-name=dc1", "--server-role=dc", "--dns-backend=NONE"];
     let mut command = Command::new("samba-tool");
     command.args(provision).args([format!("--targetdir={path}"), format!("--adminpass={PASSWORD}"), format!("--host-ip={address}")]);
     command.args(options.iter().map(|option| format!("--option={option}")));
