@@ -9,6 +9,7 @@ mod intel;
 mod learn;
 mod life;
 mod loops;
+mod persons;
 pub(crate) mod pulled;
 mod responder;
 mod scim;

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 use weft_model::{Timestamp, TraceId};
 
-use super::{Form, path};
+use super::Form;
+use super::resource::text;
 
 /// A resource before and after a change; none where there was or is none.
 #[derive(Debug, Clone, Copy)]
@@ -97,10 +98,6 @@ impl Step<'_> {
         let names: BTreeSet<&String> = before.keys().chain(after.keys()).filter(|name| before.get(*name) != after.get(*name)).collect();
         (!names.is_empty()).then(|| names.into_iter().map(String::as_str).collect::<Vec<_>>().join(", "))
     }
-}
-
-fn text<'r>(resource: &'r Map<String, Value>, name: &str) -> &'r str {
-    path::get(resource, name).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn members(group: Option<&Map<String, Value>>) -> BTreeSet<&str> {

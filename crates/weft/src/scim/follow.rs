@@ -1,6 +1,5 @@
-//! The identity graph follows what is pushed, and findings the identity graph.
+//! The identity graph follows what is pushed.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,6 @@ use crate::content;
 use crate::door::now;
 use crate::home::Home;
 use crate::identity::{self, Shelf};
-use crate::pipeline::Pipeline;
 use crate::state::Sqlite;
 use crate::state::scim::ScimStore as _;
 
@@ -30,22 +28,19 @@ const QUIET: Duration = Duration::from_secs(2);
 /// but no longer than this.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Keeps the graph and the names of persons up to date.
+/// Keeps the graph up to date.
 pub struct Follower {
     /// Where the graph is.
     pub home: Home,
     /// What is pushed.
     pub service: Arc<Service>,
-    /// Where decisions about persons are, and everybody who pushes.
+    /// Everybody who pushes.
     pub state: Arc<Sqlite>,
-    /// Where findings tell persons by their names.
-    pub pipeline: Pipeline,
 }
 
 impl Follower {
     /// Until told to stop.
     pub async fn run(self, stop: CancellationToken) {
-        let mut stamp = Shelf::of(&self.home.dir).stamp();
         // What was pushed just before the last end may not be in the graph yet.
         let mut waiting = Some((Instant::now(), Instant::now()));
         let mut ticks = tokio::time::interval(LOOK);
@@ -63,16 +58,9 @@ impl Follower {
             if waiting.is_some_and(|(first, last)| last.elapsed() >= QUIET || first.elapsed() >= PATIENCE) {
                 waiting = None;
                 if let Err(fault) = self.follow().await {
-                    tracing::error!(?fault, "the identity graph does not have what was pushed; it is tried again with the next push");
+                    tracing::error!(?fault, "the identity graph does not have what was pushed; it is tried again in half a minute");
+                    waiting = Some((Instant::now(), Instant::now() + PATIENCE));
                 }
-            }
-            let there = Shelf::of(&self.home.dir).stamp();
-            if there != stamp {
-                match self.names().await {
-                    Ok(names) => self.pipeline.call(names),
-                    Err(fault) => tracing::error!(?fault, "the new names of persons could not be read; the ones before stay"),
-                }
-                stamp = there;
             }
         }
     }
@@ -90,12 +78,6 @@ impl Follower {
         }
         let (home, at) = (self.home.clone(), now());
         tokio::task::spawn_blocking(move || absorb(&home, &pushed, at)).await.map_err(Fault::failed)?
-    }
-
-    async fn names(&self) -> Result<HashMap<String, String>, Fault> {
-        let decisions = identity::decisions(&*self.state).await?;
-        let home = self.home.clone();
-        tokio::task::spawn_blocking(move || identity::names(&home, &decisions)).await.map_err(Fault::failed)?
     }
 }
 

@@ -17,6 +17,6 @@ pub(super) fn open(home: &Home, run: &RunFile, stand: &Stand) -> (Router, Follow
     let store: Arc<dyn ScimStore> = Arc::<Sqlite>::clone(&stand.state);
     let service = Arc::new(Service::new(store, run.address.clone(), Arc::new(QueueJournal(stand.queue.clone()))));
     let tokens = home.config.scim.iter().map(|source| Token::new(source.name.clone(), &source.secret, false, None));
-    let follower = Follower { home: home.clone(), service: Arc::clone(&service), state: Arc::clone(&stand.state), pipeline: stand.pipeline().clone() };
+    let follower = Follower { home: home.clone(), service: Arc::clone(&service), state: Arc::clone(&stand.state) };
     (routes(service, Tokens(tokens.collect())), follower)
 }

@@ -13,6 +13,7 @@ use weft_console::{Console, ConsoleConfig, LoginKeys};
 use super::doors::{self, Doors};
 use super::feeds::{self, FeedBoard, Feeds};
 use super::loops::{self, Loops};
+use super::persons::{self, Persons};
 use super::stand::{Site, Stand, rules_of};
 use super::{access, demo, intel, life, responder, scim};
 use crate::cli::{Fault, Output, Up};
@@ -124,8 +125,9 @@ fn beside(
     let life = life::Life { pipeline, life: home.config.life.clone(), journal, state, stop: stop.clone() };
     let matching = intel::run(stand.pipeline().clone(), stop.clone());
     let following = follower.run(stop.clone());
+    let persons = Persons { home: home.clone(), state: Arc::clone(&stand.state), pipeline: stand.pipeline().clone(), stop: stop.clone() };
     tokio::spawn(async move {
-        tokio::join!(life::run(life), matching, feeds::run(feeds), following);
+        tokio::join!(life::run(life), matching, feeds::run(feeds), following, persons::run(persons));
     })
 }
 

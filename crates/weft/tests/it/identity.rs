@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::incidents::finding;
+use crate::mesh::{Mesh, until};
 use crate::{text, weft};
 
 const OKTA: &str = r#"[
@@ -255,6 +256,27 @@ fn findings_about_all_names_of_a_person_are_one_incident() {
     };
     assert_eq!(findings(tempfile::tempdir().unwrap().path()), [1, 1, 1]);
     assert_eq!(findings(home().path()), [1, 2]);
+}
+
+#[test]
+fn a_running_mesh_takes_new_names_without_a_restart() {
+    let home = tempfile::tempdir().unwrap();
+    let mesh = Mesh::start(home.path());
+    let tell = |n: usize| {
+        mesh.send(finding(&format!("f{n}"), n as i64, 4, &[("user.uid", 31, "00u1")])).unwrap();
+        let incidents = mesh.get("/api/v1/incidents");
+        let entities = incidents.as_array().unwrap().iter().flat_map(|incident| incident["entities"].as_array().unwrap());
+        entities.map(|entity| entity["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(until("the incident is there, about an id", || Some(tell(0)).filter(|names| !names.is_empty())), ["uid:00u1"]);
+    let snapshot = tempfile::tempdir().unwrap();
+    ask(home.path(), &["import", &files(snapshot.path(), &[("okta/users.json", OKTA)])]);
+    let mut n = 0;
+    until("findings are told by the name of the person", || {
+        n += 1;
+        tell(n).contains(&"ada".to_owned()).then_some(())
+    });
+    mesh.stop();
 }
 
 const DIRECTORY: &str = "dn: dc=corp,dc=example
