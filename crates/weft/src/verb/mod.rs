@@ -51,7 +51,12 @@ pub fn run(args: Args) -> Result<Outcome, Fault> {
         }
         Verb::Map(map) if map.explain => explain::run(&home()?, &map.input, &mut out),
         Verb::Map(map) => map::run(&home()?, &map.input, &mut out),
-        Verb::Ingest(input) => runtime.block_on(ingest::run(&home()?, &input, &mut out)),
+        Verb::Ingest(input) => {
+            let ended = runtime.block_on(ingest::run(&home()?, &input, &mut out));
+            // Who was interrupted may still wait for a standard input that never ends.
+            runtime.shutdown_background();
+            ended
+        }
         Verb::Detect(detect) => runtime.block_on(detect::run(&home()?, &detect, &mut out)),
         Verb::Hunt(asked) => runtime.block_on(hunt::run(&home()?, &asked, &mut out)),
         Verb::Risk(asked) => runtime.block_on(risk::run(&home()?, &asked, &mut out)),

@@ -1,8 +1,9 @@
 //! Verbs that run and end.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
+use crate::mesh::until;
 use crate::{count, event, events, text, weft};
 
 #[test]
@@ -53,6 +54,25 @@ fn records_of_which_none_can_be_used_are_told() {
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output.stderr));
         assert!(text(&output.stderr).contains(said), "{arguments:?}: {}", text(&output.stderr));
     }
+}
+
+#[test]
+fn an_ingest_of_what_never_ends_can_be_interrupted() {
+    let home = tempfile::tempdir().unwrap();
+    let command = ["ingest", "ocsf/event", "-", "--format", "csv", "--data", home.path().to_str().unwrap()];
+    let mut child = Command::new(env!("CARGO_BIN_EXE_weft")).args(command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let endless = std::thread::spawn(move || (0..).step_by(100).find(|from| stdin.write_all(events(*from..from + 100).as_bytes()).is_err()));
+    until("something was taken in", || {
+        let taken: u64 = std::fs::read_dir(home.path().join("log")).ok()?.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len())).sum();
+        (taken > 100_000).then_some(())
+    });
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let status = until("it ends", || child.try_wait().unwrap());
+    endless.join().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(status.code(), Some(2), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("interrupted before the end") && text(&output.stdout).contains("in authentication,"), "{}", text(&output.stdout));
 }
 
 #[test]
